@@ -1,0 +1,83 @@
+package mechanism
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/experimance/experimance-go/internal/wire"
+)
+
+// Null is the mechanism without authentication and confidentiality (RFC 37,
+// section 3.4): each end sends READY with its metadata at once and waits for the
+// other's.
+type Null struct {
+	params   Params
+	metadata wire.Properties
+}
+
+var _ Mechanism = (*Null)(nil)
+
+// NewNull returns the NULL mechanism of one connection.
+func NewNull(params Params) *Null {
+	return &Null{params: params}
+}
+
+// Name is NULL.
+func (*Null) Name() string { return "NULL" }
+
+// AsServer is false: for NULL the greeting's field must be zero.
+func (*Null) AsServer() bool { return false }
+
+// Start returns READY.
+func (n *Null) Start() []byte {
+	return wire.AppendCommand(nil, wire.Ready, n.params.Metadata)
+}
+
+// Handle takes READY or ERROR. Any other command is an error, since the grammar of
+// the handshake has no place for it; libzmq takes it the same way. Metadata that
+// cannot be decoded ends the handshake without a word, metadata that Check refuses
+// with an ERROR (RFC 37, section 3.5, the Socket-Type property).
+func (n *Null) Handle(_ context.Context, command []byte) (reply []byte, done bool, err error) {
+	name, data, err := wire.ParseCommand(command)
+	if err != nil {
+		return nil, false, err
+	}
+	switch string(name) {
+	case wire.Ready:
+		return n.ready(data)
+	case wire.Error:
+		return nil, false, peerError(data)
+	default:
+		return nil, false, fmt.Errorf("peer sent the command %q where the NULL mechanism expects READY", name)
+	}
+}
+
+func (n *Null) ready(data []byte) (reply []byte, done bool, err error) {
+	props, err := wire.ParseProperties(bytes.Clone(data))
+	if err != nil {
+		return nil, false, fmt.Errorf("READY: %w", err)
+	}
+	if n.params.Check != nil {
+		if err := n.params.Check(props); err != nil {
+			return wire.AppendError(nil, err.Error()), false, err
+		}
+	}
+	n.metadata = props
+	return nil, true, nil
+}
+
+func peerError(data []byte) error {
+	reason, err := wire.ParseError(data)
+	if err != nil {
+		return errors.Join(&PeerError{}, err)
+	}
+	return &PeerError{Reason: reason}
+}
+
+// Metadata is what the peer's READY said.
+func (n *Null) Metadata() wire.Properties { return n.metadata }
+
+// Sealer is nil: frames travel as they are.
+func (*Null) Sealer() Sealer { return nil }

@@ -1,0 +1,132 @@
+package zmtp
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/experimance/experimance-go/internal/mechanism"
+	"github.com/experimance/experimance-go/internal/wire"
+)
+
+// Defaults of [Config].
+const (
+	DefaultTimeout    = 30 * time.Second
+	DefaultMaxCommand = 64 << 10
+)
+
+// MaxIdentity is the length in bytes of the longest identity (RFC 37, section 3.5).
+const MaxIdentity = 255
+
+// Config says how one end conducts handshakes. It may be shared by any number of
+// them.
+type Config struct {
+	// SocketType is announced to the peer: "PUB", "PULL" and so on. Required.
+	SocketType string
+
+	// Identity is announced to the peer by REQ, DEALER and ROUTER and has no
+	// meaning for other types: at most [MaxIdentity] bytes, the first not zero.
+	// Empty, the default, lets the peer choose.
+	Identity []byte
+
+	// Timeout bounds the whole handshake. 0 or less is [DefaultTimeout].
+	Timeout time.Duration
+
+	// MaxCommand is the size in bytes of the largest command body taken from a
+	// peer during the handshake. 0 or less is [DefaultMaxCommand].
+	MaxCommand int
+
+	// Accepts says whether a peer of this socket type is welcome; the type is
+	// empty for a peer that does not tell. Nil takes the types that are
+	// [Compatible] with SocketType.
+	Accepts func(peerType string) bool
+
+	// NewMechanism makes the security mechanism of one connection. Nil is NULL.
+	NewMechanism func(mechanism.Params) mechanism.Mechanism
+}
+
+// Validate reports the first field that cannot be used.
+func (c *Config) Validate() error {
+	if c.SocketType == "" {
+		return errors.New(`zmtp: Config.SocketType is empty: give the socket's type, such as "PUB"`)
+	}
+	if err := checkIdentity(c.Identity); err != nil {
+		return fmt.Errorf("zmtp: Config.Identity: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) timeout() time.Duration {
+	if c.Timeout <= 0 {
+		return DefaultTimeout
+	}
+	return c.Timeout
+}
+
+func (c *Config) maxCommand() int64 {
+	if c.MaxCommand <= 0 {
+		return DefaultMaxCommand
+	}
+	return int64(c.MaxCommand)
+}
+
+// newMechanism makes the mechanism for a connection with the peer at this address.
+func (c *Config) newMechanism(server bool, peer string) mechanism.Mechanism {
+	params := mechanism.Params{
+		Server:   server,
+		Peer:     peer,
+		Metadata: c.metadata(),
+		Check:    c.check,
+	}
+	if c.NewMechanism == nil {
+		return mechanism.NewNull(params)
+	}
+	return c.NewMechanism(params)
+}
+
+// metadata encodes what this end says about itself. As libzmq does, only the types
+// for which an identity means something send it, and these even when it is empty.
+func (c *Config) metadata() []byte {
+	b := wire.AppendProperty(nil, wire.SocketType, []byte(c.SocketType))
+	if identifies(c.SocketType) {
+		b = wire.AppendProperty(b, wire.Identity, c.Identity)
+	}
+	return b
+}
+
+// check judges what the peer says about itself. Its errors travel to the peer.
+func (c *Config) check(props wire.Properties) error {
+	value, _ := props.Get(wire.SocketType)
+	peerType := string(value)
+	if !c.accepts(peerType) {
+		return fmt.Errorf("socket type %s does not accept a peer of type %.32q", c.SocketType, peerType)
+	}
+	return checkIdentity(peerIdentity(props, peerType))
+}
+
+func (c *Config) accepts(peerType string) bool {
+	if c.Accepts == nil {
+		return Compatible(c.SocketType, peerType)
+	}
+	return c.Accepts(peerType)
+}
+
+// peerIdentity returns the identity among props, which is ignored for a peer of a
+// type that has none (RFC 37, section 3.5).
+func peerIdentity(props wire.Properties, peerType string) []byte {
+	if !identifies(peerType) {
+		return nil
+	}
+	identity, _ := props.Get(wire.Identity)
+	return identity
+}
+
+func checkIdentity(identity []byte) error {
+	if len(identity) > MaxIdentity {
+		return fmt.Errorf("identity has %d bytes, more than %d", len(identity), MaxIdentity)
+	}
+	if len(identity) > 0 && identity[0] == 0 {
+		return errors.New("identity begins with a zero byte, which is reserved")
+	}
+	return nil
+}
