@@ -32,7 +32,7 @@ func (*Null) AsServer() bool { return false }
 
 // Start returns READY.
 func (n *Null) Start() []byte {
-	return wire.AppendCommand(nil, wire.Ready, n.params.Metadata)
+	return wire.AppendCommand(nil, wire.CommandReady, n.params.Metadata)
 }
 
 // Handle takes READY or ERROR. Any other command is an error, since the grammar of
@@ -45,9 +45,9 @@ func (n *Null) Handle(_ context.Context, command []byte) (reply []byte, done boo
 		return nil, false, err
 	}
 	switch string(name) {
-	case wire.Ready:
+	case wire.CommandReady:
 		return n.ready(data)
-	case wire.Error:
+	case wire.CommandError:
 		return nil, false, peerError(data)
 	default:
 		return nil, false, fmt.Errorf("peer sent the command %q where the NULL mechanism expects READY", name)

@@ -7,12 +7,12 @@ import (
 
 // Names of the commands of RFC 37 that are no mechanism's own.
 const (
-	Ready     = "READY"
-	Error     = "ERROR"
-	Ping      = "PING"
-	Pong      = "PONG"
-	Subscribe = "SUBSCRIBE"
-	Cancel    = "CANCEL"
+	CommandReady     = "READY"
+	CommandError     = "ERROR"
+	CommandPing      = "PING"
+	CommandPong      = "PONG"
+	CommandSubscribe = "SUBSCRIBE"
+	CommandCancel    = "CANCEL"
 )
 
 // MaxReason is the length in bytes of the longest reason an ERROR can carry.
@@ -68,7 +68,7 @@ func AppendError(dst []byte, reason string) []byte {
 		body = append(body, c)
 	}
 	body[0] = byte(len(body) - 1)
-	return AppendCommand(dst, Error, body)
+	return AppendCommand(dst, CommandError, body)
 }
 
 // ParseError decodes the data of an ERROR command. The reason is the peer's text

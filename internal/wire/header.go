@@ -46,16 +46,14 @@ func AppendHeader(dst []byte, flags byte, size int) []byte {
 // command. That is no legal frame, as a command has at least a name (RFC 37,
 // section 3.3), and the sizes possible are 256 to 265: the case can be told apart
 // with certainty and is returned as if the flag were there.
+//
+// The same versions leave it out for a subscription of exactly 255 bytes in its
+// message form, 00 00 00 00 00 00 00 01 00 01 and the topic. That cannot be told from
+// empty messages, but is sent only to peers that announce 3.0, hence never to us.
 func ParseHeader(b []byte) (flags byte, size int64, n int, err error) {
 	if len(b) >= 2 && b[0] <= FlagMore {
-		return b[0], int64(b[1]), 2, nil
+		return b[0], int64(b[1]), 2, nil // nearly all frames
 	}
-	return parseHeader(b)
-}
-
-// parseHeader is the part of ParseHeader that is too large to be inlined:
-// everything but short message frames.
-func parseHeader(b []byte) (flags byte, size int64, n int, err error) {
 	if len(b) == 0 {
 		return 0, 0, 0, nil
 	}

@@ -21,7 +21,7 @@ func AppendPing(dst []byte, ttl time.Duration, context []byte) []byte {
 	units := (max(ttl, 0) + pingUnit - 1) / pingUnit
 	var b [2]byte
 	binary.BigEndian.PutUint16(b[:], uint16(min(units, math.MaxUint16)))
-	return AppendCommand(dst, Ping, b[:], context[:min(len(context), MaxPingContext)])
+	return AppendCommand(dst, CommandPing, b[:], context[:min(len(context), MaxPingContext)])
 }
 
 // ParsePing decodes the data of a PING command. The context is a slice of data.
@@ -38,5 +38,5 @@ func ParsePing(data []byte) (ttl time.Duration, context []byte, err error) {
 // AppendPong appends the PONG command frame that answers a PING of this context.
 // A PONG's data is its context and needs no parsing.
 func AppendPong(dst, context []byte) []byte {
-	return AppendCommand(dst, Pong, context[:min(len(context), MaxPingContext)])
+	return AppendCommand(dst, CommandPong, context[:min(len(context), MaxPingContext)])
 }

@@ -11,8 +11,8 @@ import (
 // Names of the properties that this engine writes, in the spelling that libzmq
 // insists on.
 const (
-	SocketType = "Socket-Type"
-	Identity   = "Identity"
+	PropertySocketType = "Socket-Type"
+	PropertyIdentity   = "Identity"
 )
 
 // Property is one item of a connection's metadata (RFC 37, section 3.4).

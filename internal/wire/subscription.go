@@ -15,9 +15,9 @@ func AppendSubscribe(dst []byte, minor byte, cancel bool, topic []byte) []byte {
 		return append(dst, topic...)
 	}
 	if cancel {
-		return AppendCommand(dst, Cancel, topic)
+		return AppendCommand(dst, CommandCancel, topic)
 	}
-	return AppendCommand(dst, Subscribe, topic)
+	return AppendCommand(dst, CommandSubscribe, topic)
 }
 
 // ParseSubscription decodes a frame, given by its flags and body, as a
@@ -42,9 +42,9 @@ func parseSubscriptionCommand(body []byte) (topic []byte, cancel, ok bool) {
 		return nil, false, false
 	}
 	switch string(name) {
-	case Subscribe:
+	case CommandSubscribe:
 		return topic, false, true
-	case Cancel:
+	case CommandCancel:
 		return topic, true, true
 	default:
 		return nil, false, false

@@ -87,16 +87,16 @@ func (c *Config) newMechanism(server bool, peer string) mechanism.Mechanism {
 // metadata encodes what this end says about itself. As libzmq does, only the types
 // for which an identity means something send it, and these even when it is empty.
 func (c *Config) metadata() []byte {
-	b := wire.AppendProperty(nil, wire.SocketType, []byte(c.SocketType))
+	b := wire.AppendProperty(nil, wire.PropertySocketType, []byte(c.SocketType))
 	if identifies(c.SocketType) {
-		b = wire.AppendProperty(b, wire.Identity, c.Identity)
+		b = wire.AppendProperty(b, wire.PropertyIdentity, c.Identity)
 	}
 	return b
 }
 
 // check judges what the peer says about itself. Its errors travel to the peer.
 func (c *Config) check(props wire.Properties) error {
-	value, _ := props.Get(wire.SocketType)
+	value, _ := props.Get(wire.PropertySocketType)
 	peerType := string(value)
 	if !c.accepts(peerType) {
 		return fmt.Errorf("socket type %s does not accept a peer of type %.32q", c.SocketType, peerType)
@@ -117,7 +117,7 @@ func peerIdentity(props wire.Properties, peerType string) []byte {
 	if !identifies(peerType) {
 		return nil
 	}
-	identity, _ := props.Get(wire.Identity)
+	identity, _ := props.Get(wire.PropertyIdentity)
 	return identity
 }
 

@@ -192,7 +192,7 @@ func (h *handshake) readCommand() ([]byte, error) {
 
 func (h *handshake) peer(greeting wire.Greeting) *Peer {
 	props := h.mech.Metadata()
-	value, _ := props.Get(wire.SocketType)
+	value, _ := props.Get(wire.PropertySocketType)
 	peerType := string(value)
 	return &Peer{
 		Minor:      commonMinor(greeting),
