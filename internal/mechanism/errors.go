@@ -10,7 +10,7 @@ import (
 var ErrAuthentication = errors.New("authentication failed")
 
 // PeerError says that the peer ended the handshake with an ERROR command. It is
-// final: the same settings are not to be tried again (RFC 37, section 3.2). It is
+// final: the same settings are not to be tried again (RFC 37, "Error Handling"). It is
 // [ErrAuthentication] when the reason is a status code of ZAP (RFC 27).
 type PeerError struct {
 	Reason string // the peer's words; may be empty
@@ -18,6 +18,9 @@ type PeerError struct {
 
 // Error quotes the peer's reason.
 func (e *PeerError) Error() string {
+	if e.Reason == "" {
+		return "peer refused the connection without a reason"
+	}
 	return fmt.Sprintf("peer refused the connection with the reason %q", e.Reason)
 }
 

@@ -6,7 +6,8 @@ import (
 	"github.com/experimance/experimance-go/internal/wire"
 )
 
-// Mechanism is one end of a security handshake (RFC 37, section 3.4).
+// Mechanism is one end of a security handshake (RFC 37, "Authentication and
+// Confidentiality").
 type Mechanism interface {
 	// Name is the mechanism's name in the greeting. Both ends must say the same.
 	Name() string

@@ -3,15 +3,14 @@ package mechanism
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/experimance/experimance-go/internal/wire"
 )
 
 // Null is the mechanism without authentication and confidentiality (RFC 37,
-// section 3.4): each end sends READY with its metadata at once and waits for the
-// other's.
+// "The NULL Security Mechanism"). Each end sends READY with its metadata at once,
+// as RFC 23 has it and libzmq does it, and waits for the other's.
 type Null struct {
 	params   Params
 	metadata wire.Properties
@@ -38,7 +37,7 @@ func (n *Null) Start() []byte {
 // Handle takes READY or ERROR. Any other command is an error, since the grammar of
 // the handshake has no place for it; libzmq takes it the same way. Metadata that
 // cannot be decoded ends the handshake without a word, metadata that Check refuses
-// with an ERROR (RFC 37, section 3.5, the Socket-Type property).
+// with an ERROR, as RFC 37 asks for ("The Socket-Type Property").
 func (n *Null) Handle(_ context.Context, command []byte) (reply []byte, done bool, err error) {
 	name, data, err := wire.ParseCommand(command)
 	if err != nil {
@@ -71,7 +70,7 @@ func (n *Null) ready(data []byte) (reply []byte, done bool, err error) {
 func peerError(data []byte) error {
 	reason, err := wire.ParseError(data)
 	if err != nil {
-		return errors.Join(&PeerError{}, err)
+		return fmt.Errorf("%w: %w", &PeerError{}, err)
 	}
 	return &PeerError{Reason: reason}
 }

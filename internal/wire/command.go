@@ -57,7 +57,8 @@ func ParseCommand(body []byte) (name, data []byte, err error) {
 
 // AppendError appends an ERROR command frame. What of the reason is above
 // [MaxReason] bytes is left out, and each byte that is not visible ASCII, blanks
-// too, becomes an underscore, as the grammar has it (RFC 37, section 3.4).
+// too, becomes an underscore, as the grammar has it (RFC 37, "The NULL
+// Security Mechanism").
 func AppendError(dst []byte, reason string) []byte {
 	body := make([]byte, 1, 1+MaxReason)
 	for i := range min(len(reason), MaxReason) {

@@ -12,7 +12,8 @@ const (
 	Minor = 1
 )
 
-// GreetingSize is the length in bytes of a ZMTP 3 greeting (RFC 37, section 3.2).
+// GreetingSize is the length in bytes of a ZMTP 3 greeting (RFC 37, "Formal
+// Grammar").
 const GreetingSize = 64
 
 // MaxMechanism is the length in bytes of the greeting's mechanism field.
@@ -37,9 +38,10 @@ type Greeting struct {
 	AsServer     bool   // role in the mechanism; libzmq always announces false
 }
 
-// AppendGreeting appends the 64 bytes of g to dst, with zeros for the padding as
-// RFC 37, section 3.2 wants of those that do not speak older versions. It panics when the mechanism
-// is longer than [MaxMechanism], since mechanisms are constants of the program.
+// AppendGreeting appends the 64 bytes of g to dst. The padding is zeros, as RFC 37
+// wants it of those that do not speak older versions ("Version Negotiation"). It
+// panics when the mechanism is longer than [MaxMechanism], since mechanisms are
+// constants of the program.
 func AppendGreeting(dst []byte, g Greeting) []byte {
 	if len(g.Mechanism) > MaxMechanism {
 		panic("wire: mechanism name longer than 20 bytes: " + g.Mechanism)
@@ -58,7 +60,7 @@ func AppendGreeting(dst []byte, g Greeting) []byte {
 // that a peer which will never send all 64 is refused at the first byte that
 // says so: the first or the tenth when it is no ZMTP signature, the eleventh
 // when the version is too old. The signature's padding is not looked at (RFC 37,
-// section 3.2). Errors for peers known to be old are [ErrVersion].
+// "Version Negotiation"). Errors for peers known to be old are [ErrVersion].
 func CheckGreeting(prefix []byte) error {
 	if len(prefix) > 0 && prefix[0] != 0xff {
 		return fmt.Errorf("greeting begins with %#02x instead of 0xff: the peer speaks ZMTP 1.0 or another protocol", prefix[0])

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Flags of a frame (RFC 37, section 3.3).
+// Flags of a frame (RFC 37, "Framing").
 const (
 	FlagMore    = 1 // another frame of the same message follows
 	FlagLong    = 2 // the size takes eight bytes instead of one
@@ -44,12 +44,13 @@ func AppendHeader(dst []byte, flags byte, size int) []byte {
 // size, for a SUBSCRIBE of 246 to 255 bytes of topic and a CANCEL of 249 to 255.
 // Such a header reads 04 00 00 00 00 00 00 01 0x, so its front is that of an empty
 // command. That is no legal frame, as a command has at least a name (RFC 37,
-// section 3.3), and the sizes possible are 256 to 265: the case can be told apart
-// with certainty and is returned as if the flag were there.
+// "Formal Grammar"), and the sizes possible are 256 to 265: the case can be told
+// apart with certainty and is returned as if the flag were there.
 //
-// The same versions leave it out for a subscription of exactly 255 bytes in its
-// message form, 00 00 00 00 00 00 00 01 00 01 and the topic. That cannot be told from
-// empty messages, but is sent only to peers that announce 3.0, hence never to us.
+// The same versions leave the flag out for a topic of 255 bytes in the message form,
+// 00 00 00 00 00 00 00 01 00 01 and the topic. That cannot be told from four empty
+// messages and what follows, but is sent only to ends that announce ZMTP 3.0, and
+// ours announces 3.1.
 func ParseHeader(b []byte) (flags byte, size int64, n int, err error) {
 	if len(b) >= 2 && b[0] <= FlagMore {
 		return b[0], int64(b[1]), 2, nil // nearly all frames

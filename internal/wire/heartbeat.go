@@ -16,7 +16,8 @@ const pingUnit = time.Second / 10
 // AppendPing appends a PING command frame. The time to live is how long the peer
 // may hear nothing more before it gives the connection up: rounded up to tenths of
 // a second, at most 6553.5 s, and 0 for no limit. Of the context, which the peer's
-// PONG repeats, the first [MaxPingContext] bytes are sent (RFC 37, section 3.6).
+// PONG repeats, the first [MaxPingContext] bytes are sent (RFC 37,
+// "Connection Heartbeating").
 func AppendPing(dst []byte, ttl time.Duration, context []byte) []byte {
 	units := (max(ttl, 0) + pingUnit - 1) / pingUnit
 	var b [2]byte

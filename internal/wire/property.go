@@ -15,7 +15,7 @@ const (
 	PropertyIdentity   = "Identity"
 )
 
-// Property is one item of a connection's metadata (RFC 37, section 3.4).
+// Property is one item of a connection's metadata (RFC 37, "Connection Metadata").
 type Property struct {
 	Name  string // 1 to 255 bytes; compared without case
 	Value []byte

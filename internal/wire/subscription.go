@@ -3,7 +3,7 @@ package wire
 // AppendSubscribe appends a whole frame that subscribes to topic, or cancels a
 // subscription, in the form that a peer of this minor version understands: the
 // message 01 topic or 00 topic for ZMTP 3.0, the command SUBSCRIBE or CANCEL from
-// 3.1 on (RFC 37, section 3.5).
+// 3.1 on (RFC 37, "The Publish-Subscribe Pattern").
 func AppendSubscribe(dst []byte, minor byte, cancel bool, topic []byte) []byte {
 	if minor == 0 {
 		dst = AppendHeader(dst, 0, 1+len(topic))

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/experimance/experimance-go/internal/mechanism"
-	"github.com/experimance/experimance-go/internal/wire"
 )
 
 // Defaults of [Config].
@@ -15,7 +14,8 @@ const (
 	DefaultMaxCommand = 64 << 10
 )
 
-// MaxIdentity is the length in bytes of the longest identity (RFC 37, section 3.5).
+// MaxIdentity is the length in bytes of the longest identity (RFC 37, "The Identity
+// Property").
 const MaxIdentity = 255
 
 // Config says how one end conducts handshakes. It may be shared by any number of
@@ -50,8 +50,11 @@ func (c *Config) Validate() error {
 	if c.SocketType == "" {
 		return errors.New(`zmtp: Config.SocketType is empty: give the socket's type, such as "PUB"`)
 	}
-	if err := checkIdentity(c.Identity); err != nil {
-		return fmt.Errorf("zmtp: Config.Identity: %w", err)
+	if len(c.Identity) > MaxIdentity {
+		return fmt.Errorf("zmtp: Config.Identity has %d bytes: give at most %d", len(c.Identity), MaxIdentity)
+	}
+	if len(c.Identity) > 0 && c.Identity[0] == 0 {
+		return errors.New("zmtp: Config.Identity begins with a zero byte, which is reserved: give another")
 	}
 	return nil
 }
@@ -82,51 +85,4 @@ func (c *Config) newMechanism(server bool, peer string) mechanism.Mechanism {
 		return mechanism.NewNull(params)
 	}
 	return c.NewMechanism(params)
-}
-
-// metadata encodes what this end says about itself. As libzmq does, only the types
-// for which an identity means something send it, and these even when it is empty.
-func (c *Config) metadata() []byte {
-	b := wire.AppendProperty(nil, wire.PropertySocketType, []byte(c.SocketType))
-	if identifies(c.SocketType) {
-		b = wire.AppendProperty(b, wire.PropertyIdentity, c.Identity)
-	}
-	return b
-}
-
-// check judges what the peer says about itself. Its errors travel to the peer.
-func (c *Config) check(props wire.Properties) error {
-	value, _ := props.Get(wire.PropertySocketType)
-	peerType := string(value)
-	if !c.accepts(peerType) {
-		return fmt.Errorf("socket type %s does not accept a peer of type %.32q", c.SocketType, peerType)
-	}
-	return checkIdentity(peerIdentity(props, peerType))
-}
-
-func (c *Config) accepts(peerType string) bool {
-	if c.Accepts == nil {
-		return Compatible(c.SocketType, peerType)
-	}
-	return c.Accepts(peerType)
-}
-
-// peerIdentity returns the identity among props, which is ignored for a peer of a
-// type that has none (RFC 37, section 3.5).
-func peerIdentity(props wire.Properties, peerType string) []byte {
-	if !identifies(peerType) {
-		return nil
-	}
-	identity, _ := props.Get(wire.PropertyIdentity)
-	return identity
-}
-
-func checkIdentity(identity []byte) error {
-	if len(identity) > MaxIdentity {
-		return fmt.Errorf("identity has %d bytes, more than %d", len(identity), MaxIdentity)
-	}
-	if len(identity) > 0 && identity[0] == 0 {
-		return errors.New("identity begins with a zero byte, which is reserved")
-	}
-	return nil
 }

@@ -49,7 +49,7 @@ func (e *HandshakeError) Unwrap() error { return e.Err }
 
 // Fatal reports that the peer itself refused this end by an ERROR command, or that
 // credentials were not accepted. The same settings must then not be tried again at
-// once (RFC 37, section 3.2); after every other failure a reconnect is in order.
+// once (RFC 37, "Error Handling"); after every other failure a reconnect is in order.
 func (e *HandshakeError) Fatal() bool {
 	_, refused := e.Reason()
 	return refused || e.Kind == KindAuthentication

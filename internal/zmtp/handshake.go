@@ -25,8 +25,8 @@ type Peer struct {
 	// SocketType is the peer's, such as "SUB".
 	SocketType string
 
-	// Identity is the peer's own choice; empty when it has none or is of a type
-	// without identities.
+	// Identity is the peer's own choice. Nil when it made none that counts: its
+	// type has no identities, or the first byte is the reserved zero.
 	Identity []byte
 
 	// Properties is all that the peer said about itself.
@@ -192,12 +192,10 @@ func (h *handshake) readCommand() ([]byte, error) {
 
 func (h *handshake) peer(greeting wire.Greeting) *Peer {
 	props := h.mech.Metadata()
-	value, _ := props.Get(wire.PropertySocketType)
-	peerType := string(value)
 	return &Peer{
 		Minor:      commonMinor(greeting),
-		SocketType: peerType,
-		Identity:   peerIdentity(props, peerType),
+		SocketType: socketType(props),
+		Identity:   peerIdentity(props),
 		Properties: props,
 		Sealer:     h.mech.Sealer(),
 		Buffered:   h.in.rest(),
@@ -205,7 +203,7 @@ func (h *handshake) peer(greeting wire.Greeting) *Peer {
 }
 
 // commonMinor is the lower of both ends' versions. A peer of a later major version
-// speaks ours (RFC 37, section 3.2).
+// speaks ours (RFC 37, "Version Negotiation").
 func commonMinor(g wire.Greeting) byte {
 	if g.Major > wire.Major {
 		return wire.Minor

@@ -2,8 +2,8 @@ package zmtp
 
 import "slices"
 
-// partners are the socket types that may be connected (RFC 37, section 3.5, the
-// Socket-Type property).
+// partners are the socket types that may be connected (RFC 37, "The Socket-Type
+// Property").
 var partners = map[string][]string{
 	"REQ":    {"REP", "ROUTER"},
 	"REP":    {"REQ", "DEALER"},
