@@ -1,0 +1,154 @@
+package messaging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/experimance/experimance-go/service"
+)
+
+// link ties one socket to a service's life: opened at each Start, closed at Stop, with what it did in the receipt.
+type link[S socket] struct {
+	svc     *service.Service
+	role    string // "pub", "sub", "push" or "pull": for errors and names
+	addrs   []address
+	options socketOptions
+	make    func(engine, socketOptions) (S, error)
+
+	opened  func(S) error            // before the addresses are bound and connected; may be nil
+	closing func(context.Context, S) // before the socket is closed; may be nil
+
+	live atomic.Pointer[liveSocket[S]]
+
+	mu   sync.Mutex
+	last SocketStats // what the closed socket did
+}
+
+// liveSocket is a socket that is open.
+type liveSocket[S socket] struct {
+	socket    S
+	addresses []string
+}
+
+// attach registers the link with its service. It is called once, while the service is made.
+func (l *link[S]) attach() error {
+	return l.svc.AddHook(service.Hook{
+		Name:  l.role + " socket",
+		Phase: service.PhaseSocket,
+		Start: l.open,
+		Stop:  l.close,
+	})
+}
+
+// open makes a fresh socket, and binds and connects it.
+func (l *link[S]) open(context.Context) error {
+	s, err := l.make(engines[l.addrs[0].scheme], l.options)
+	if err != nil {
+		return fmt.Errorf("messaging: open %s socket of %s: %w", l.role, l.svc.Name(), err)
+	}
+	addresses, err := l.wire(s)
+	if err != nil {
+		canceled, cancel := context.WithCancel(context.Background())
+		cancel()
+		return errors.Join(err, s.shutdown(canceled))
+	}
+	l.live.Store(&liveSocket[S]{s, addresses})
+	return nil
+}
+
+func (l *link[S]) wire(s S) (resolved []string, err error) {
+	if l.opened != nil {
+		if err := l.opened(s); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range l.addrs {
+		endpoint := a.endpoint
+		if a.bind {
+			endpoint, err = s.bind(a.endpoint)
+		} else {
+			err = s.connect(a.endpoint)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("messaging: %s of %s: %s %s: %w", l.role, l.svc.Name(), a.verb(), a.endpoint, err)
+		}
+		resolved = append(resolved, endpoint)
+	}
+	return resolved, nil
+}
+
+// close sends what is queued and closes the socket. It leaves a tenth of the time that Stop has to whoever stops next.
+func (l *link[S]) close(ctx context.Context) error {
+	live := l.live.Load()
+	if l.closing != nil {
+		l.closing(ctx, live.socket)
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/10))
+		defer cancel()
+	}
+	before := live.socket.stats()
+	err := live.socket.shutdown(ctx)
+	after := live.socket.stats()
+	dropped := min(after.Dropped-before.Dropped, uint64(before.Queued))
+	l.svc.AddReceipt(uint64(before.Queued)-dropped, dropped)
+
+	l.mu.Lock()
+	l.last = after
+	l.live.Store(nil)
+	l.mu.Unlock()
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("messaging: close %s socket of %s: %w", l.role, l.svc.Name(), err)
+	}
+	return nil
+}
+
+// get returns the open socket, or the error for a call of method while there is none.
+func (l *link[S]) get(method string) (S, error) {
+	if live := l.live.Load(); live != nil {
+		return live.socket, nil
+	}
+	var none S
+	return none, l.notOpen(method)
+}
+
+func (l *link[S]) notOpen(method string) error {
+	return fmt.Errorf("messaging: %s of %s: %w", l.role, l.svc.Name(), &service.StateError{
+		Method: method,
+		State:  l.svc.State(),
+		Valid:  []service.State{service.Started, service.Running},
+	})
+}
+
+// failed is the error for a call of method that failed on an open socket. Where the service's stop is the reason it says
+// so, as an error that is service.ErrStopped.
+func (l *link[S]) failed(ctx context.Context, method string, err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(context.Cause(ctx), service.ErrStopped) {
+		err = fmt.Errorf("%w: %w", service.ErrStopped, err)
+	}
+	return fmt.Errorf("messaging: %s of %s: %s: %w", l.role, l.svc.Name(), method, err)
+}
+
+// addresses returns the addresses in the order of the configuration, wildcards resolved, or nil where the service is not
+// started.
+func (l *link[S]) addresses() []string {
+	if live := l.live.Load(); live != nil {
+		return append([]string(nil), live.addresses...)
+	}
+	return nil
+}
+
+func (l *link[S]) stats() SocketStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if live := l.live.Load(); live != nil {
+		return live.socket.stats()
+	}
+	return l.last
+}
