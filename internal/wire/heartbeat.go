@@ -10,8 +10,11 @@ import (
 // MaxPingContext is the length in bytes of the longest context of a PING.
 const MaxPingContext = 16
 
-// pingUnit is the unit of a PING's time to live.
-const pingUnit = time.Second / 10
+// The unit of a PING's time to live, and the longest that its field holds.
+const (
+	pingUnit = time.Second / 10
+	maxTTL   = math.MaxUint16 * pingUnit
+)
 
 // AppendPing appends a PING command frame. The time to live is how long the peer
 // may hear nothing more before it gives the connection up: rounded up to tenths of
@@ -19,9 +22,9 @@ const pingUnit = time.Second / 10
 // PONG repeats, the first [MaxPingContext] bytes are sent (RFC 37,
 // "Connection Heartbeating").
 func AppendPing(dst []byte, ttl time.Duration, context []byte) []byte {
-	units := (max(ttl, 0) + pingUnit - 1) / pingUnit
+	ttl = min(max(ttl, 0), maxTTL)
 	var b [2]byte
-	binary.BigEndian.PutUint16(b[:], uint16(min(units, math.MaxUint16)))
+	binary.BigEndian.PutUint16(b[:], uint16((ttl+pingUnit-1)/pingUnit))
 	return AppendCommand(dst, CommandPing, b[:], context[:min(len(context), MaxPingContext)])
 }
 
