@@ -1,0 +1,73 @@
+package zmq
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// endpoint is a parsed endpoint: a transport, and an address in that transport's own form.
+type endpoint struct {
+	transport string // "tcp" or "inproc"
+	host      string // tcp: "" means every interface
+	port      string // tcp: "0" means any free port
+	name      string // inproc
+}
+
+// parseEndpoint parses what Bind and Connect take. bind allows the wildcards that only Bind understands.
+func parseEndpoint(s string, bind bool) (endpoint, error) {
+	transport, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return endpoint{}, errors.New(`no transport; write it as "tcp://host:port" or "inproc://name"`)
+	}
+	switch transport {
+	case "tcp":
+		return parseTCP(rest, bind)
+	case "inproc":
+		if rest == "" {
+			return endpoint{}, errors.New(`no name; write it as "inproc://name"`)
+		}
+		return endpoint{transport: transport, name: rest}, nil
+	default:
+		return endpoint{}, fmt.Errorf("unknown transport %q; known are tcp and inproc", transport)
+	}
+}
+
+func parseTCP(s string, bind bool) (endpoint, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return endpoint{}, fmt.Errorf(`%w; write it as "tcp://host:port"`, err)
+	}
+	ep := endpoint{transport: "tcp", host: host, port: port}
+	if host == "*" {
+		ep.host = ""
+	}
+	if port == "*" {
+		ep.port = "0"
+	}
+	if n, err := strconv.ParseUint(ep.port, 10, 16); err != nil || (n == 0 && !bind) {
+		return endpoint{}, fmt.Errorf("port %q is not a number from 1 to 65535", port)
+	}
+	if !bind && ep.host == "" {
+		return endpoint{}, errors.New("a wildcard host can be bound, not connected to; name the host")
+	}
+	return ep, nil
+}
+
+// address is the endpoint in the form that package net takes.
+func (e endpoint) address() string { return net.JoinHostPort(e.host, e.port) }
+
+// resolvedTCP is the endpoint that a listener ended up with: the port is the real one, and "every interface" is written
+// as libzmq does, so that the result can be connected to.
+func resolvedTCP(host string, addr net.Addr) string {
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "tcp://" + addr.String()
+	}
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	return "tcp://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,245 @@
+package zmq
+
+import (
+	"context"
+	"sync"
+)
+
+// inQueue holds the messages that peers sent and nobody received yet. Each peer has an inbox; those that are not empty
+// stand in a ring, and Recv takes one message from each in turn (fair queueing, RFC 30).
+type inQueue struct {
+	arrived waitList
+
+	mu       sync.Mutex
+	cur      *inbox                // next to be served; nil when all are empty
+	accept   func(m *Message) bool // filter on receipt, called with mu held; nil accepts everything
+	closed   bool
+	received uint64
+	bytes    uint64
+}
+
+// inbox holds what one peer sent. Its fields are guarded by its queue's mu.
+type inbox struct {
+	q       *inQueue
+	segs    []segment // a queue: segs[head:] is what waits
+	head    int
+	n       int // messages waiting
+	size    int // bytes waiting
+	maxN    int
+	maxSize int
+	source  *pipe // inproc: the peer's pipe, whose outQueue is taken when the inbox is empty
+	next    *inbox
+	prev    *inbox
+
+	blocked bool          // the reader waits for room
+	room    chan struct{} // of capacity one
+}
+
+func newInbox(q *inQueue, cfg *Config) *inbox {
+	return &inbox{q: q, maxN: cfg.RecvHWM, maxSize: cfg.RecvHWMBytes, room: make(chan struct{}, 1)}
+}
+
+// recv takes the next message, waiting for one until ctx ends or the queue is closed.
+func (q *inQueue) recv(ctx context.Context) (Message, error) {
+	if err := ctx.Err(); err != nil {
+		return Message{}, err
+	}
+	if m, ok, err := q.tryRecv(); ok || err != nil {
+		return m, err
+	}
+	w := q.arrived.add()
+	defer q.arrived.remove(w)
+	for {
+		if m, ok, err := q.tryRecv(); ok || err != nil {
+			return m, err
+		}
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			return Message{}, ctx.Err()
+		}
+	}
+}
+
+// tryRecv takes the next message if there is one.
+func (q *inQueue) tryRecv() (m Message, ok bool, err error) {
+	var roomy *socket // the inproc peer that waits to hear of the room we made
+	q.mu.Lock()
+	for !ok && q.cur != nil && !q.closed {
+		in := q.cur
+		if in.n == 0 {
+			if asked := in.refill(); asked {
+				roomy = in.source.s
+			}
+		}
+		if in.n == 0 {
+			q.leave(in)
+			continue
+		}
+		m = in.pop()
+		if ok = q.accept == nil || q.accept(&m); !ok {
+			m.Release()
+			continue
+		}
+		q.received++
+		q.bytes += uint64(len(m.wire))
+		q.cur = in.next
+		if in.n == 0 && in.source == nil {
+			q.leave(in)
+		}
+	}
+	if q.closed {
+		err = ErrClosed
+	}
+	more := q.cur != nil
+	q.mu.Unlock()
+	if more {
+		q.arrived.wake(1) // a wake stands for any number of messages: pass it on
+	}
+	if roomy != nil {
+		roomy.announceRoom()
+	}
+	return m, ok, err
+}
+
+// pop cuts the first message out of the inbox, which has one.
+func (in *inbox) pop() Message {
+	seg := &in.segs[in.head]
+	end := messageEnd(seg.b)
+	m := newMessage(seg.b[:end:end], seg.slab)
+	seg.b = seg.b[end:]
+	seg.n--
+	if seg.n == 0 {
+		*seg = segment{}
+		if in.head++; in.head == len(in.segs) {
+			in.segs, in.head = in.segs[:0], 0
+		}
+	}
+	in.n--
+	in.size -= end
+	if in.blocked && in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
+		in.blocked = false
+		in.room <- struct{}{}
+	}
+	return m
+}
+
+// refill takes over what waits in an inproc peer's queue, if there is one, and reports whether that made room for which
+// a sender waits.
+func (in *inbox) refill() (asked bool) {
+	if in.source == nil {
+		return false
+	}
+	return in.fetch(in.source)
+}
+
+// fetch moves what waits in p's queue to the inbox. mu is held.
+func (in *inbox) fetch(p *pipe) (asked bool) {
+	b := p.out.take(batch{})
+	size := 0
+	for _, seg := range b.segs {
+		size += len(seg.b)
+		seg.slab.retain(seg.n - 1)
+	}
+	if in.n == 0 {
+		in.segs, in.head = b.segs, 0
+	} else {
+		in.segs = append(in.segs, b.segs...)
+	}
+	in.n += b.n
+	in.size += size
+	p.sent(b.n, size)
+	return b.asked
+}
+
+// join puts the inbox at the end of the ring, where it is not in it. mu is held.
+func (q *inQueue) join(in *inbox) {
+	if in.next != nil {
+		return
+	}
+	if q.cur == nil {
+		q.cur, in.next, in.prev = in, in, in
+		return
+	}
+	in.next, in.prev = q.cur, q.cur.prev
+	in.prev.next, in.next.prev = in, in
+}
+
+// leave takes the inbox out of the ring. mu is held.
+func (q *inQueue) leave(in *inbox) {
+	if in.next == nil {
+		return
+	}
+	if q.cur == in {
+		q.cur = in.next
+	}
+	if q.cur == in {
+		q.cur = nil
+	}
+	in.prev.next, in.next.prev = in.next, in.prev
+	in.next, in.prev = nil, nil
+}
+
+// push adds a run of messages, whose slab references the caller has taken.
+func (in *inbox) push(seg segment) {
+	q := in.q
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		seg.slab.release(seg.n)
+		return
+	}
+	in.segs = append(in.segs, seg)
+	in.n += seg.n
+	in.size += len(seg.b)
+	q.join(in)
+	q.mu.Unlock()
+	q.arrived.wake(seg.n)
+}
+
+// notify tells the queue that an inproc peer has messages.
+func (in *inbox) notify() {
+	q := in.q
+	q.mu.Lock()
+	if !q.closed {
+		q.join(in)
+	}
+	q.mu.Unlock()
+	q.arrived.wake(1)
+}
+
+// capacity returns how many messages may be pushed now; where none may, it asks for in.room to be signalled. A closed
+// queue takes any number, and drops them.
+func (in *inbox) capacity() int {
+	in.q.mu.Lock()
+	defer in.q.mu.Unlock()
+	if in.q.closed {
+		return unlimited
+	}
+	free := in.maxN - in.n
+	if free <= 0 || in.size >= in.maxSize {
+		in.blocked = true
+		return 0
+	}
+	return free
+}
+
+// close drops everything and frees everybody who waits.
+func (q *inQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	for q.cur != nil {
+		in := q.cur
+		q.leave(in)
+		for _, seg := range in.segs[in.head:] {
+			seg.slab.release(seg.n)
+		}
+		in.segs, in.head, in.n, in.size = nil, 0, 0, 0
+		if in.blocked {
+			in.blocked = false
+			in.room <- struct{}{}
+		}
+	}
+	q.mu.Unlock()
+	q.arrived.wakeAll()
+}

@@ -1,0 +1,289 @@
+package zmq
+
+import (
+	"sync"
+
+	"github.com/experimance/experimance-go/internal/wire"
+)
+
+// segment is a run of whole messages, encoded as they go on the wire, in one slab. Whoever holds a segment of an
+// outQueue holds one reference to its slab; a segment of an inQueue holds one for each of its n messages.
+type segment struct {
+	b    []byte
+	slab *slab
+	n    int
+}
+
+// largeMessage is the encoded size from which a message gets a slab of its own instead of being put behind others.
+const largeMessage = 16 << 10
+
+// outQueue holds the messages that wait for one peer. Senders encode into it at once; its consumer (the connection's
+// writer, or the receiving socket of an inproc pair) takes everything that waits in one go.
+type outQueue struct {
+	// wake tells the consumer that the queue is no longer empty. It is called without any lock of the queue held.
+	// Set before the queue is shared.
+	wake func()
+
+	mu       sync.Mutex
+	segs     []segment
+	tail     bool // the last segment may be appended to
+	chunk    int  // size of the last segment's slab
+	n        int  // whole messages waiting
+	size     int  // bytes waiting
+	maxN     int
+	maxSize  int
+	inflight int    // messages taken, and not yet known to be sent
+	ctl      []byte // command frames for the present connection, sent ahead of messages
+	idle     bool   // the consumer found nothing and must be woken
+	wantRoom bool   // a sender was turned away
+	shut     bool   // nothing may be put
+	draining bool   // the socket is closing: the consumer ends when it finds nothing
+}
+
+// putResult says what became of a message.
+type putResult int
+
+const (
+	putDone putResult = iota
+	putFull
+	putShut
+)
+
+const firstChunk, lastChunk = minSlab, 64 << 10
+
+// put encodes one message behind those that wait. size is its encoded size. With ask the consumer will announce the next
+// room.
+func (q *outQueue) put(frames [][]byte, size int, ask bool) putResult {
+	q.mu.Lock()
+	if r := q.admit(ask); r != putDone {
+		q.mu.Unlock()
+		return r
+	}
+	if size >= largeMessage {
+		own := newSlab(size)
+		q.segs = append(q.segs, segment{appendFrames(own.b[:0], frames), own, 1})
+		q.tail = false
+	} else {
+		seg := q.room(size)
+		seg.n++
+		seg.b = appendFrames(seg.b, frames)
+	}
+	q.unlockAfter(1, size)
+	return putDone
+}
+
+// putSegment adds messages that are encoded already. The queue takes over one reference to their slab, if it accepts them.
+func (q *outQueue) putSegment(seg segment, ask bool) putResult {
+	q.mu.Lock()
+	if r := q.admit(ask); r != putDone {
+		q.mu.Unlock()
+		return r
+	}
+	q.segs = append(q.segs, seg)
+	q.tail = false
+	q.unlockAfter(seg.n, len(seg.b))
+	return putDone
+}
+
+// admit says whether the queue takes a message now. mu is held.
+func (q *outQueue) admit(ask bool) putResult {
+	if q.shut {
+		return putShut
+	}
+	if q.n >= q.maxN || q.size >= q.maxSize {
+		q.wantRoom = q.wantRoom || ask
+		return putFull
+	}
+	return putDone
+}
+
+// unlockAfter counts what was put, unlocks mu, and wakes a consumer that sleeps.
+func (q *outQueue) unlockAfter(n, size int) {
+	q.n += n
+	q.size += size
+	woken := q.idle
+	q.idle = false
+	q.mu.Unlock()
+	if woken {
+		q.wake()
+	}
+}
+
+// room returns the last segment, with room for size bytes. Chunks grow with the traffic, so that a quiet peer costs little.
+func (q *outQueue) room(size int) *segment {
+	if q.tail {
+		if last := &q.segs[len(q.segs)-1]; cap(last.b)-len(last.b) >= size {
+			return last
+		}
+		q.chunk *= 4
+	} else {
+		q.chunk = max(q.chunk/4, firstChunk)
+	}
+	q.chunk = min(max(q.chunk, firstChunk), lastChunk)
+	s := newSlab(max(q.chunk, size))
+	q.segs = append(q.segs, segment{s.b[:0], s, 0})
+	q.tail = true
+	return &q.segs[len(q.segs)-1]
+}
+
+// control queues a command frame, which append adds to its argument. There is no bound: what is sent on a peer's demand
+// must be bounded by the caller.
+func (q *outQueue) control(appendTo func(dst []byte) []byte) {
+	q.mu.Lock()
+	q.ctl = appendTo(q.ctl)
+	q.unlockAfter(0, 0)
+}
+
+// batch is what a consumer takes from an outQueue in one go.
+type batch struct {
+	ctl      []byte
+	segs     []segment
+	n        int  // messages in segs
+	asked    bool // a sender waits for the room that this made
+	draining bool // nothing is left and nothing will come
+}
+
+// take hands over everything that waits. Where nothing does, the next put will wake the consumer. The slices in spare
+// are empty, and their memory is used again.
+func (q *outQueue) take(spare batch) batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := batch{ctl: q.ctl, segs: q.segs, n: q.n, asked: q.wantRoom}
+	q.ctl, q.segs = spare.ctl[:0], spare.segs[:0]
+	q.tail, q.n, q.size, q.wantRoom = false, 0, 0, false
+	q.inflight = b.n
+	if b.n == 0 && len(b.ctl) == 0 {
+		q.idle = true
+		b.draining = q.draining
+	}
+	return b
+}
+
+// putBack returns what was taken and not sent, ahead of what waits.
+func (q *outQueue) putBack(segs []segment) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.inflight = 0
+	if len(segs) == 0 {
+		return
+	}
+	for _, seg := range segs {
+		q.n += seg.n
+		q.size += len(seg.b)
+	}
+	q.segs = append(append([]segment(nil), segs...), q.segs...)
+}
+
+// sent notes that what was taken has been handed over.
+func (q *outQueue) sent() {
+	q.mu.Lock()
+	q.inflight = 0
+	q.mu.Unlock()
+}
+
+// waiting returns how many messages are queued or in flight.
+func (q *outQueue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.n + q.inflight
+}
+
+// close refuses further messages and returns those that wait.
+func (q *outQueue) close() []segment {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	segs := q.segs
+	q.shut, q.segs, q.tail, q.n, q.size, q.wantRoom = true, nil, false, 0, 0, false
+	return segs
+}
+
+// restart makes the queue ready for a new connection: messages are accepted, and no command of an earlier connection is
+// left.
+func (q *outQueue) restart() {
+	q.mu.Lock()
+	q.shut, q.ctl = false, q.ctl[:0]
+	q.mu.Unlock()
+}
+
+// drain makes the consumer end when it has sent everything.
+func (q *outQueue) drain() {
+	q.mu.Lock()
+	q.draining = true
+	q.unlockAfter(0, 0)
+}
+
+// encodedSize is how many bytes the frames take on the wire.
+func encodedSize(frames [][]byte) int {
+	size := 0
+	for _, f := range frames {
+		size += len(f) + 2
+		if len(f) > 255 {
+			size += 7
+		}
+	}
+	return size
+}
+
+// appendFrames appends one message to dst (RFC 37, section 3.2).
+func appendFrames(dst []byte, frames [][]byte) []byte {
+	last := len(frames) - 1
+	for i, f := range frames {
+		var flags byte
+		if i < last {
+			flags = wire.FlagMore
+		}
+		dst = wire.AppendHeader(dst, flags, len(f))
+		dst = append(dst, f...)
+	}
+	return dst
+}
+
+// messageEnd returns the length of the first message in b, which holds whole messages only.
+func messageEnd(b []byte) int {
+	off := 0
+	for off < len(b) {
+		flags, size, head, err := wire.ParseHeader(b[off:])
+		if err != nil || head == 0 {
+			return len(b)
+		}
+		off += head + int(size)
+		if flags&wire.FlagMore == 0 {
+			break
+		}
+	}
+	return off
+}
+
+// unsent returns what remains of segs when the first written bytes of them have gone out: every message from the first
+// one that did not go out whole. References to what went out are dropped.
+func unsent(segs []segment, written int) []segment {
+	for i, seg := range segs {
+		if written >= len(seg.b) {
+			written -= len(seg.b)
+			seg.slab.release(1)
+			continue
+		}
+		off := 0
+		for {
+			end := off + messageEnd(seg.b[off:])
+			if end > written {
+				break
+			}
+			off, seg.n = end, seg.n-1
+		}
+		seg.b = seg.b[off:]
+		segs[i] = seg
+		return segs[i:]
+	}
+	return nil
+}
+
+// discard drops the references of segs and returns how many messages they held.
+func discard(segs []segment) int {
+	n := 0
+	for _, seg := range segs {
+		n += seg.n
+		seg.slab.release(1)
+	}
+	return n
+}

@@ -1,0 +1,109 @@
+package zmq
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// pipe is one peer, as its socket sees it: the queue of messages for it, and where those from it go. The pipe of a bound
+// socket lives as long as its connection. That of a connecting socket stays the same from one connection to the next.
+type pipe struct {
+	s        *socket
+	endpoint string
+	dialed   bool // by a connecting socket
+	out      outQueue
+	in       *inbox // nil where the pattern consumes what peers send
+	round    uint64 // of the last message for this peer; guarded by the distributor's mu
+
+	over atomic.Bool // the endpoint was given up: there will be no further connection
+
+	mu   sync.Mutex
+	conn *conn       // the present connection; nil between connections, and for inproc
+	link *inprocLink // to the other end of an inproc pipe, while there is one
+}
+
+// newPipe makes a pipe to a peer over a network connection.
+func newPipe(s *socket, endpoint string) *pipe {
+	p := &pipe{s: s, endpoint: endpoint}
+	p.out.maxN, p.out.maxSize = s.cfg.SendHWM, s.cfg.SendHWMBytes
+	p.out.wake = p.wake
+	if s.in != nil {
+		p.in = newInbox(s.in, &s.cfg)
+	}
+	return p
+}
+
+// peer returns what is at the other end at present: a connection, an inproc link, or neither.
+func (p *pipe) peer() (*conn, *inprocLink) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.conn, p.link
+}
+
+// setPeer notes what is at the other end from now on.
+func (p *pipe) setPeer(c *conn, l *inprocLink) {
+	p.mu.Lock()
+	p.conn, p.link = c, l
+	p.mu.Unlock()
+}
+
+// keeps reports whether the queue lives on when the peer goes away.
+func (p *pipe) keeps() bool { return p.dialed && !p.s.cfg.Immediate && !p.over.Load() }
+
+// live reports whether there is a peer behind the pipe.
+func (p *pipe) live() bool {
+	c, l := p.peer()
+	return c != nil || l != nil
+}
+
+// wake tells whoever consumes the queue that there is something in it.
+func (p *pipe) wake() {
+	c, l := p.peer()
+	if c != nil {
+		c.wakeWriter()
+	}
+	if l != nil {
+		l.notify(p)
+	}
+}
+
+// sent counts messages that have left the queue for good.
+func (p *pipe) sent(n, size int) {
+	p.out.sent()
+	p.s.messagesSent.Add(uint64(n))
+	p.s.bytesSent.Add(uint64(size))
+}
+
+// subscribe tells the peer of a subscription, or of its end.
+func (p *pipe) subscribe(topic []byte, cancel bool) {
+	c, l := p.peer()
+	if c != nil {
+		c.subscribe(topic, cancel)
+	}
+	if l != nil {
+		other := l.other(p)
+		other.s.pat.subscription(other, topic, cancel)
+	}
+}
+
+// drain has the queue sent to its end, after which the connection is closed.
+func (p *pipe) drain() {
+	p.out.drain()
+	if _, l := p.peer(); l != nil {
+		l.part()
+	}
+}
+
+// drained reports whether nothing is left to be done for a pipe that drains.
+func (p *pipe) drained() bool { return !p.live() && p.out.waiting() == 0 }
+
+// cut ends the present connection at once.
+func (p *pipe) cut() {
+	c, l := p.peer()
+	if c != nil {
+		c.close()
+	}
+	if l != nil {
+		l.part()
+	}
+}

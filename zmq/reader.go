@@ -1,0 +1,231 @@
+package zmq
+
+import (
+	"github.com/experimance/experimance-go/internal/wire"
+)
+
+// reader cuts what a connection delivers into messages. It reads into a slab; whole messages go to the inbox as runs of
+// that slab, without being touched, and the reader goes on behind them.
+//
+//	0 .. start     handed over
+//	start .. next  whole messages, count of them
+//	next .. pos    frames of a message that is not whole yet
+//	pos .. end     not looked at yet
+type reader struct {
+	c     *conn
+	slab  *slab
+	start int
+	next  int
+	pos   int
+	end   int
+	count int
+	room  int // how many more messages the inbox takes
+	want  int // size of the next slab: grows with the traffic
+	need  int // bytes that the message at next takes at least; 0 where none of it is there
+	last  int // size of the last whole message
+	trust int // the most memory taken for a message on the mere word of the peer
+}
+
+const (
+	firstRead = 4 << 10   // a quiet connection's slab
+	largeRead = 64 << 10  // a busy connection's slab
+	headStart = 256 << 10 // trust in a peer that has not sent a larger message yet
+)
+
+// readLoop reads until the connection ends, and returns why.
+func (c *conn) readLoop() error {
+	r := &reader{c: c, want: firstRead, trust: headStart}
+	r.slab = newSlab(max(r.want, len(c.peer.Buffered)))
+	r.end = copy(r.slab.b, c.peer.Buffered)
+	c.peer.Buffered = nil
+	defer func() { r.slab.release(1) }()
+	for {
+		if err := r.scan(); err != nil {
+			return err
+		}
+		r.makeSpace()
+		limit := len(r.slab.b)
+		if r.need > largeRead {
+			limit = min(limit, r.next+r.need) // a large message has its slab for itself
+		}
+		n, err := c.nc.Read(r.slab.b[r.end:limit])
+		if r.end+n == limit && r.want < largeRead {
+			r.want *= 4
+		}
+		r.end += n
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// scan looks at everything that was read, and hands over the whole messages in it.
+func (r *reader) scan() error {
+	for {
+		more, err := r.frame()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return r.deliver()
+		}
+	}
+}
+
+// frame looks at the next frame. It reports false where that has not arrived whole.
+func (r *reader) frame() (bool, error) {
+	b := r.slab.b[r.pos:r.end]
+	flags, size, head, err := wire.ParseHeader(b)
+	if err != nil {
+		return false, err
+	}
+	if head == 0 {
+		r.need = r.end - r.next
+		if r.need > 0 {
+			r.need = r.pos - r.next + wire.MaxHeader
+		}
+		return false, nil
+	}
+	if size > r.c.p.s.cfg.MaxMessageSize-int64(r.pos-r.next+head) {
+		return false, errTooLarge
+	}
+	frame := head + int(size)
+	if frame > len(b) {
+		r.need = r.pos - r.next + frame
+		return false, nil
+	}
+	switch {
+	case flags&wire.FlagCommand != 0:
+		if r.pos != r.next {
+			return false, errNestedCommand
+		}
+		return true, r.command(flags, b[head:frame], frame)
+	case flags&wire.FlagMore != 0:
+		r.pos += frame
+		return true, nil
+	}
+	return true, r.message(flags, b[head:frame], frame)
+}
+
+// message takes note of a message whose last frame is at pos.
+func (r *reader) message(flags byte, body []byte, frame int) error {
+	r.pos += frame
+	p := r.c.p
+	if p.in == nil {
+		if topic, cancel, ok := wire.ParseSubscription(flags, body); ok && r.pos == r.next+frame {
+			p.s.pat.subscription(p, topic, cancel)
+		}
+		r.start, r.next = r.pos, r.pos
+		return nil
+	}
+	if r.room == 0 {
+		if err := r.waitRoom(); err != nil {
+			return err
+		}
+	}
+	r.last = r.pos - r.next
+	r.trust = max(r.trust, r.last)
+	r.next = r.pos
+	r.count++
+	r.room--
+	return nil
+}
+
+// waitRoom hands over what is there and waits until the inbox takes more.
+func (r *reader) waitRoom() error {
+	if err := r.deliver(); err != nil {
+		return err
+	}
+	in := r.c.p.in
+	for {
+		if r.room = in.capacity(); r.room > 0 {
+			return nil
+		}
+		select {
+		case <-in.room:
+		case <-r.c.gone:
+			return ErrClosed
+		}
+	}
+}
+
+// deliver hands the whole messages over to the inbox.
+func (r *reader) deliver() error {
+	if r.count > 0 {
+		r.slab.retain(r.count)
+		r.c.p.in.push(segment{r.slab.b[r.start:r.next:r.next], r.slab, r.count})
+		r.count = 0
+	}
+	r.start = r.next
+	r.room = 0
+	return nil
+}
+
+// command obeys the command frame at pos. Those that are unknown are ignored, as RFC 37 asks.
+func (r *reader) command(flags byte, body []byte, frame int) error {
+	if err := r.deliver(); err != nil {
+		return err
+	}
+	r.pos += frame
+	r.start, r.next = r.pos, r.pos
+	if topic, cancel, ok := wire.ParseSubscription(flags, body); ok {
+		r.c.p.s.pat.subscription(r.c.p, topic, cancel)
+		return nil
+	}
+	name, data, err := wire.ParseCommand(body)
+	if err != nil {
+		return err
+	}
+	if string(name) == wire.CommandPing {
+		return r.ping(data)
+	}
+	return nil
+}
+
+// maxPongs bounds the bytes of answers that wait for a peer that sends PINGs and reads nothing.
+const maxPongs = 1 << 10
+
+// ping answers a PING with a PONG that bears the same context (RFC 37, section 3.6).
+func (r *reader) ping(data []byte) error {
+	_, context, err := wire.ParsePing(data)
+	if err != nil {
+		return err
+	}
+	r.c.p.out.control(func(dst []byte) []byte {
+		if len(dst) > maxPongs {
+			return dst
+		}
+		return wire.AppendPong(dst, context)
+	})
+	return nil
+}
+
+// makeSpace makes room for the next read: behind what is there, or in a new slab to which the beginning of an incomplete
+// message moves. A message is never given more memory ahead of its arrival than the peer is trusted with, or than twice
+// what has arrived of it.
+func (r *reader) makeSpace() {
+	size, partial := r.want, r.end-r.next
+	if r.last > largeMessage {
+		size = max(size, min(r.last, maxSlab)) // the next one will be as large
+	}
+	size = max(size, min(r.need, max(r.trust, 2*partial)))
+	capacity, free := len(r.slab.b), len(r.slab.b)-r.end
+	switch {
+	case partial == 0 && capacity >= size && r.slab.sole():
+		r.moveTo(r.slab) // nobody looks at it any more: begin again at its front
+	case r.next == 0 && capacity >= size && free > 0:
+	case r.next+r.need <= capacity && free >= min(size, capacity)/4:
+	default:
+		old := r.slab
+		r.moveTo(newSlab(size))
+		old.release(1)
+	}
+}
+
+// moveTo goes on in slab s, with the bytes that are not handed over at its front.
+func (r *reader) moveTo(s *slab) {
+	partial := copy(s.b, r.slab.b[r.next:r.end])
+	r.slab = s
+	r.pos -= r.next
+	r.start, r.next, r.end = 0, 0, partial
+}

@@ -1,0 +1,305 @@
+package zmq
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/experimance/experimance-go/internal/zmtp"
+)
+
+// socket is what every type of socket is made of: endpoints, the pipes to peers, and the queue of received messages.
+// A pattern decides how messages are routed to and from the pipes.
+type socket struct {
+	kind string // as announced to peers: "PUB", "SUB", ...
+	cfg  Config
+	pat  pattern
+	in   *inQueue // nil where the pattern consumes what peers send
+	zmtp zmtp.Config
+	sink bool // the socket sends no messages, so that there is nothing to linger for
+
+	connectOnce bool // a second Connect to the same endpoint does nothing
+
+	room    waitList // Send waits here for a peer with room
+	changed waitList // for those who wait for peers, subscriptions, or the end of a drain
+
+	messagesSent  atomic.Uint64
+	bytesSent     atomic.Uint64
+	dropped       atomic.Uint64
+	eventsDropped atomic.Uint64
+
+	life context.Context // ends when the socket is torn down; governs every goroutine of the socket
+	kill context.CancelFunc
+	wg   sync.WaitGroup // every goroutine of the socket
+	done chan struct{}  // closed when Close has finished
+
+	connectMu sync.Mutex // makes one Connect wait for the other
+
+	closing atomic.Bool // set with mu held
+
+	mu        sync.Mutex
+	pipes     map[*pipe]struct{}
+	listeners map[string]listener
+	dialers   map[string][]*dialer
+	peers     int // pipes with a peer behind them
+}
+
+// pattern is what tells one type of socket from another. Its methods are called from many goroutines, without locks held.
+type pattern interface {
+	// open is called when a connecting socket got a pipe whose queue lives on from connection to connection.
+	open(p *pipe)
+	// attach is called when there is a peer behind the pipe, detach when there is none any more.
+	attach(p *pipe)
+	detach(p *pipe)
+	// orphaned takes over the messages that waited for a peer that will not come back. roomMade is called when a peer may
+	// have room for them.
+	orphaned(segs []segment)
+	roomMade()
+	// subscription is called for each subscription or cancellation that a peer sent.
+	subscription(p *pipe, topic []byte, cancel bool)
+}
+
+// noPattern has the methods that most patterns have no use for.
+type noPattern struct{}
+
+func (noPattern) open(*pipe)                       {}
+func (noPattern) attach(*pipe)                     {}
+func (noPattern) detach(*pipe)                     {}
+func (noPattern) roomMade()                        {}
+func (noPattern) subscription(*pipe, []byte, bool) {}
+
+// listener is a bound endpoint.
+type listener interface {
+	// stop refuses new peers, and returns when no more will come.
+	stop()
+}
+
+func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &socket{
+		kind:      kind,
+		cfg:       cfg.withDefaults(),
+		done:      make(chan struct{}),
+		pipes:     map[*pipe]struct{}{},
+		listeners: map[string]listener{},
+		dialers:   map[string][]*dialer{},
+	}
+	if receives {
+		s.in = &inQueue{}
+	}
+	s.zmtp = zmtp.Config{SocketType: kind, Timeout: s.cfg.HandshakeTimeout}
+	s.life, s.kill = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// opError wraps a failed call's cause.
+func (s *socket) opError(op, endpoint string, err error) error {
+	return &OpError{Op: op, Socket: s.kind, Endpoint: endpoint, Err: err}
+}
+
+// announceRoom tells waiting senders that a peer may have room. It is called without locks held.
+func (s *socket) announceRoom() {
+	s.pat.roomMade()
+	s.room.wakeAll()
+}
+
+// addPipe registers a new pipe. It reports false on a closing socket.
+func (s *socket) addPipe(p *pipe) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		return false
+	}
+	s.pipes[p] = struct{}{}
+	return true
+}
+
+// dropPipe forgets a pipe for good and hands what waited in it to the pattern.
+func (s *socket) dropPipe(p *pipe) {
+	s.mu.Lock()
+	delete(s.pipes, p)
+	s.mu.Unlock()
+	if segs := p.out.close(); len(segs) > 0 {
+		s.pat.orphaned(segs)
+	}
+}
+
+// drop counts messages that will not be sent.
+func (s *socket) drop(segs []segment) { s.dropped.Add(uint64(discard(segs))) }
+
+// attached tells the pattern and all who wait that there is a peer behind p.
+func (s *socket) attached(p *pipe) {
+	s.mu.Lock()
+	s.peers++
+	s.mu.Unlock()
+	s.pat.attach(p)
+	s.announceRoom()
+	s.changed.wakeAll()
+}
+
+// detached is the opposite of attached.
+func (s *socket) detached(p *pipe) {
+	s.pat.detach(p)
+	s.mu.Lock()
+	s.peers--
+	s.mu.Unlock()
+	s.changed.wakeAll()
+}
+
+// await blocks until cond holds, which is looked at after each change of peers or subscriptions.
+func (s *socket) await(ctx context.Context, cond func() bool) error {
+	w := s.changed.add()
+	defer s.changed.remove(w)
+	for {
+		if cond() {
+			return nil
+		}
+		if s.life.Err() != nil {
+			return ErrClosed
+		}
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// WaitPeers waits until the socket has completed a handshake with at least n peers that are still there. It fails with
+// the context's error, or ErrClosed.
+func (s *socket) WaitPeers(ctx context.Context, n int) error {
+	err := s.await(ctx, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.peers >= n || s.closing.Load()
+	})
+	if err == nil && s.closing.Load() {
+		err = ErrClosed
+	}
+	if err != nil {
+		return s.opError("wait for peers", "", err)
+	}
+	return nil
+}
+
+// Close stops the socket: no more messages are accepted or received, blocked calls return ErrClosed, and what is queued is
+// sent as far as Config.Linger allows. What could not be sent is counted in Stats.Dropped. Close returns when every
+// goroutine and connection of the socket is gone. It may be called any number of times, by many at once.
+func (s *socket) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Linger)
+	defer cancel()
+	return s.Shutdown(ctx)
+}
+
+// Shutdown is Close with the time for sending what is queued bounded by ctx instead of Config.Linger. It returns nil also
+// where messages were dropped: Stats tells how many.
+func (s *socket) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	first := !s.closing.Swap(true)
+	s.mu.Unlock()
+	if first {
+		s.shutdown(ctx)
+		close(s.done)
+	}
+	<-s.done
+	return nil
+}
+
+func (s *socket) shutdown(ctx context.Context) {
+	s.mu.Lock()
+	listeners, dialers := s.listeners, s.dialers
+	s.listeners, s.dialers = map[string]listener{}, map[string][]*dialer{}
+	s.mu.Unlock()
+	for endpoint, l := range listeners {
+		l.stop()
+		s.emit(EventClosed, endpoint, "", nil)
+	}
+	if s.in != nil {
+		s.in.close()
+	}
+	s.room.wakeAll()
+	s.changed.wakeAll()
+	s.drain(ctx, s.allPipes())
+	for endpoint, ds := range dialers {
+		for _, d := range ds {
+			d.stop()
+		}
+		s.emit(EventClosed, endpoint, "", nil)
+	}
+	s.kill()
+	for _, p := range s.allPipes() {
+		p.cut()
+	}
+	s.wg.Wait()
+	for _, p := range s.allPipes() {
+		s.dropPipe(p)
+	}
+	s.pat.orphaned(nil) // of a closed socket: what is left is dropped
+}
+
+func (s *socket) allPipes() []*pipe {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pipes := make([]*pipe, 0, len(s.pipes))
+	for p := range s.pipes {
+		pipes = append(pipes, p)
+	}
+	return pipes
+}
+
+// drain waits until everything queued in the pipes is sent and their connections are closed in good order, or ctx ends.
+func (s *socket) drain(ctx context.Context, pipes []*pipe) {
+	if s.sink {
+		return
+	}
+	for _, p := range pipes {
+		p.drain()
+	}
+	w := s.changed.add()
+	defer s.changed.remove(w)
+	for _, p := range pipes {
+		for !p.drained() {
+			select {
+			case <-w.ready:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// Stats is a snapshot of a socket's counters, all since it was made.
+type Stats struct {
+	MessagesSent     uint64 // messages handed to the system, or to an inproc peer
+	BytesSent        uint64 // their size with frame headers
+	MessagesReceived uint64 // messages that Recv returned
+	BytesReceived    uint64 // their size with frame headers
+	Dropped          uint64 // messages given up: for a full peer (PUB), or left at the end of Close
+	EventsDropped    uint64 // events that Config.Events had no room for
+	Queued           int    // messages that wait to be sent, now
+	Peers            int    // peers with a completed handshake, now
+}
+
+// Stats returns the socket's counters. It works on a closed socket too.
+func (s *socket) Stats() Stats {
+	st := Stats{
+		MessagesSent:  s.messagesSent.Load(),
+		BytesSent:     s.bytesSent.Load(),
+		Dropped:       s.dropped.Load(),
+		EventsDropped: s.eventsDropped.Load(),
+	}
+	s.mu.Lock()
+	st.Peers = s.peers
+	s.mu.Unlock()
+	for _, p := range s.allPipes() {
+		st.Queued += p.out.waiting()
+	}
+	if s.in != nil {
+		s.in.mu.Lock()
+		st.MessagesReceived, st.BytesReceived = s.in.received, s.in.bytes
+		s.in.mu.Unlock()
+	}
+	return st
+}
