@@ -11,8 +11,8 @@ type inQueue struct {
 	arrived waitList
 
 	mu       sync.Mutex
-	cur      *inbox                // next to be served; nil when all are empty
-	accept   func(m *Message) bool // filter on receipt, called with mu held; nil accepts everything
+	cur      *inbox                  // next to be served; nil when all are empty
+	accept   func(first []byte) bool // filter on receipt by the first frame, called with mu held; nil accepts everything
 	closed   bool
 	received uint64
 	bytes    uint64
@@ -77,7 +77,7 @@ func (q *inQueue) tryRecv() (m Message, ok bool, err error) {
 			continue
 		}
 		m = in.pop()
-		if ok = q.accept == nil || q.accept(&m); !ok {
+		if ok = q.accept == nil || q.accept(m.Bytes()); !ok {
 			m.Release()
 			continue
 		}

@@ -68,9 +68,9 @@ type subscriber struct {
 }
 
 // wanted filters on receipt: a peer may not have heard of an Unsubscribe yet, or not filter at all.
-func (s *subscriber) wanted(m *Message) bool {
+func (s *subscriber) wanted(topic []byte) bool {
 	var found [1]struct{}
-	return len(s.prefix.match(found[:0], m.Bytes())) > 0
+	return len(s.prefix.match(found[:0], topic)) > 0
 }
 
 func (s *subscriber) subscribe(prefix string) {
