@@ -19,9 +19,9 @@ type Config struct {
 	// Codec turns messages into JSON and back. nil means JSON{}.
 	Codec Codec
 
-	// SendHWM and ReceiveHWM bound the messages that wait for each peer, and from each peer. 0 means 1000, a negative
+	// SendHWM and RecvHWM bound the messages that wait for each peer, and from each peer. 0 means 1000, a negative
 	// value no bound. A publisher drops messages for a peer that is that far behind, and counts them; a pusher waits.
-	SendHWM, ReceiveHWM int
+	SendHWM, RecvHWM int
 
 	// MaxMessageSize is the largest message sent or accepted, in bytes. 0 means 256 MiB, a negative value no limit.
 	MaxMessageSize int64
@@ -55,7 +55,7 @@ func (c Config) codec() Codec {
 }
 
 func (c Config) socketOptions() socketOptions {
-	return socketOptions{sendHWM: c.SendHWM, receiveHWM: c.ReceiveHWM, maxMessageSize: c.MaxMessageSize}
+	return socketOptions{sendHWM: c.SendHWM, recvHWM: c.RecvHWM, maxMessageSize: c.MaxMessageSize}
 }
 
 // ConfigError is a field of a configuration with a value that cannot be used.

@@ -39,7 +39,7 @@
 //
 // # Overflow
 //
-// Every queue has a bound ([Config].SendHWM, [Config].ReceiveHWM). A publisher drops messages for a subscriber whose queue
+// Every queue has a bound ([Config].SendHWM, [Config].RecvHWM). A publisher drops messages for a subscriber whose queue
 // is full, or that is not there yet; [Publisher.WaitForSubscribers] avoids the latter. A pusher waits until a peer has room;
 // what it cannot hand over is an error, never a silent loss. A socket takes no more from the network while its handlers
 // lag behind. Stop sends what is queued as far as its time allows; its receipt counts what was sent and what was dropped.

@@ -19,8 +19,8 @@ var engines = map[string]engine{
 
 // socketOptions are the settings that every engine understands; zero values mean the engine's default.
 type socketOptions struct {
-	sendHWM, receiveHWM int
-	maxMessageSize      int64
+	sendHWM, recvHWM int
+	maxMessageSize   int64
 }
 
 // socket is what all sockets have in common. All methods may be called by many goroutines at once.

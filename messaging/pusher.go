@@ -115,18 +115,11 @@ func (p *Pusher) push(ctx context.Context, appendTo func(*bytes.Buffer) error) e
 	return nil
 }
 
-// noWait is a context that has ended: a Send with it does not wait.
-var noWait = func() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}()
-
 // send hands the payload to a peer with room. Only where it has to wait for one does it pay for a wait that both ctx and
 // the service's stop can end.
 func (p *Pusher) send(ctx context.Context, s sendSocket, payload []byte) error {
-	err := s.send(noWait, payload)
-	if errors.Is(err, context.Canceled) {
+	err := s.send(new(impatient), payload)
+	if errors.Is(err, errWouldWait) {
 		wait, done := p.waits.add(ctx)
 		defer done()
 		err, ctx = s.send(wait, payload), wait

@@ -2,7 +2,9 @@ package messaging
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -64,3 +66,31 @@ func (w *waits) add(ctx context.Context) (_ context.Context, done func()) {
 		cancel(nil)
 	}
 }
+
+// impatient is a context that ends when somebody begins to wait for it: a call that does not have to wait succeeds with it.
+type impatient struct{ waited atomic.Bool }
+
+var _ context.Context = (*impatient)(nil)
+
+var errWouldWait = errors.New("the call would have to wait")
+
+var endedAlready = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+func (c *impatient) Done() <-chan struct{} {
+	c.waited.Store(true)
+	return endedAlready
+}
+
+func (c *impatient) Err() error {
+	if c.waited.Load() {
+		return errWouldWait
+	}
+	return nil
+}
+
+func (*impatient) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*impatient) Value(any) any               { return nil }

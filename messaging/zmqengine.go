@@ -10,7 +10,7 @@ import (
 type zmqEngine struct{}
 
 func zmqConfig(o socketOptions) zmq.Config {
-	return zmq.Config{SendHWM: o.sendHWM, ReceiveHWM: o.receiveHWM, MaxMessageSize: o.maxMessageSize}
+	return zmq.Config{SendHWM: o.sendHWM, RecvHWM: o.recvHWM, MaxMessageSize: o.maxMessageSize}
 }
 
 func (zmqEngine) newPub(o socketOptions) (pubSocket, error) {
