@@ -102,3 +102,8 @@ func writeNames(b *strings.Builder, kind string, hanging []Hanging) {
 		b.WriteString(h.Name)
 	}
 }
+
+// stateErrorLocked returns the error of a method called in a state other than those given.
+func (s *Service) stateErrorLocked(m method, valid ...State) error {
+	return s.errorf("%w", &StateError{Method: string(m), State: s.states.State(), Valid: valid})
+}

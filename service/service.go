@@ -2,12 +2,14 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Tick is a short pause for loops that poll.
+// Tick is a short pause, for loops that poll.
 const Tick = 10 * time.Millisecond
 
 // Lifecycle is what every service can do. *[Service] has it, and so has a type that embeds one, with methods of its own
@@ -20,68 +22,61 @@ type Lifecycle interface {
 
 var _ Lifecycle = (*Service)(nil)
 
-type taskSpec struct{ restart RestartPolicy }
-
-// Service is a service's lifecycle, tasks, errors and statistics. Make one with [New]. All methods are safe for
-// concurrent use.
+// Service is a lifecycle with tasks, errors and statistics. Make one with [New], and either register hooks and tasks on
+// it, or embed it in a type of your own. All methods are safe for concurrent use.
 type Service struct {
-	cfg            Config
-	logger         *slog.Logger
-	states         *StateManager
+	cfg    Config
+	logger *slog.Logger
+	states *StateManager
+
 	sent, received atomic.Uint64
+	health         health
+	rates          rates
+
+	mu        sync.Mutex
+	outer     Lifecycle // the embedding type, nil where there is none
+	phase     phase
+	life      *life // the current life, or the last; nil before the first
+	hooks     []*hook
+	tasks     []taskSpec // those of every run
+	abandoned map[*strand]struct{}
+	startTime time.Time // of the last Start
+	stopTime  time.Time // of the last stop's end; zero while alive
 }
 
 // New returns a service in state initialized. The error is a *[ConfigError].
-func New(cfg Config) (*Service, error) { panic("not yet") }
-
-// EmbedIn tells the service that outer embeds it and has a Stop of its own, which the service then calls when it stops
-// itself: for a fatal error, or because Run's context was cancelled. Constructors call it; the last call, that of the
-// outermost type, counts.
-func (s *Service) EmbedIn(outer Lifecycle) { panic("not yet") }
-
-// Start starts hooks. Valid in initialized and stopped.
-func (s *Service) Start(ctx context.Context) error { panic("not yet") }
-
-// Run runs the tasks until the service stops.
-func (s *Service) Run(ctx context.Context) error { panic("not yet") }
-
-// Stop stops the service.
-func (s *Service) Stop(ctx context.Context) (Receipt, error) { panic("not yet") }
-
-// StartWith is the body of an overriding Start:
-//
-//	func (c *Camera) Start(ctx context.Context) error {
-//		return c.StartWith(ctx, func(ctx context.Context) error {
-//			... open the device ...
-//			return c.Service.Start(ctx)
-//		})
-//	}
-func (s *Service) StartWith(ctx context.Context, fn func(ctx context.Context) error) error {
-	panic("not yet")
+func New(cfg Config) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("new service: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	logger := cfg.Logger.With("service", cfg.Name, "type", cfg.Type, "instance", cfg.Instance)
+	s := &Service{
+		cfg:       cfg,
+		logger:    logger,
+		states:    NewStateManager(Initializing, logger),
+		abandoned: make(map[*strand]struct{}),
+	}
+	s.health.reset()
+	if cfg.StatsInterval > 0 {
+		s.tasks = append(s.tasks, taskSpec{name: "statistics", fn: s.logStats})
+	}
+	return s, s.states.CompleteTransition("New", Initializing, Initialized, nil)
 }
 
-// RunWith is the body of an overriding Run, which calls the embedded Run with the context it is given.
-func (s *Service) RunWith(ctx context.Context, fn func(ctx context.Context) error) error {
-	panic("not yet")
+// EmbedIn tells the service that outer embeds it and has a Stop of its own, built on [Service.StopWith]. The service
+// calls it when it stops itself: for a fatal error, or because Run's context was cancelled. Constructors call EmbedIn;
+// where types embed each other, the outermost constructor runs last and its call counts.
+func (s *Service) EmbedIn(outer Lifecycle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outer = outer
 }
-
-// StopWith is the body of an overriding Stop, which calls the embedded Stop with the context it is given.
-func (s *Service) StopWith(ctx context.Context, fn func(ctx context.Context) error) (Receipt, error) {
-	panic("not yet")
-}
-
-// Go runs fn as a task named name.
-func (s *Service) Go(name string, fn func(ctx context.Context) error, opts ...TaskOption) error {
-	panic("not yet")
-}
-
-// Sleep waits for d and reports whether the service still runs. A stop, or the end of ctx, wakes it at once.
-func (s *Service) Sleep(ctx context.Context, d time.Duration) bool { panic("not yet") }
 
 // State returns the current state.
 func (s *Service) State() State { return s.states.State() }
 
-// States returns the state manager.
+// States returns the service's state manager, to wait for states, observe them, or move through states of one's own.
 func (s *Service) States() *StateManager { return s.states }
 
 // Name returns the configured name.
@@ -96,62 +91,49 @@ func (s *Service) Instance() string { return s.cfg.Instance }
 // Logger returns the service's logger, which adds the attributes service, type and instance.
 func (s *Service) Logger() *slog.Logger { return s.logger }
 
-// Running reports whether the service is alive: from the begin of Start until a stop begins.
-func (s *Service) Running() bool { panic("not yet") }
-
-// StateManager keeps a state.
-type StateManager struct{}
-
-// NewStateManager returns one.
-func NewStateManager(initial State, logger *slog.Logger) *StateManager { panic("not yet") }
-
-// State returns the current state.
-func (m *StateManager) State() State { panic("not yet") }
-
-// ValidateAndBeginTransition moves to progress if the state is one of valid (nil: any), else returns a *[StateError].
-func (m *StateManager) ValidateAndBeginTransition(method string, valid []State, progress State) error {
-	panic("not yet")
+// Running reports whether the service is alive: from the moment Start begins until the moment a stop begins.
+func (s *Service) Running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.aliveLocked()
 }
 
-// CompleteTransition moves from progress to completed, or returns a *[StateError] if the state is no longer progress.
-func (m *StateManager) CompleteTransition(method string, progress, completed State, cause error) error {
-	panic("not yet")
+func (s *Service) aliveLocked() bool {
+	return s.phase == phaseStarting || s.phase == phaseStarted || s.phase == phaseRunning
 }
 
-// WaitForState waits.
-func (m *StateManager) WaitForState(ctx context.Context, states ...State) (State, error) {
-	panic("not yet")
+// Sleep waits for d and reports whether the service still runs. A stop wakes it at once, and so does the end of ctx;
+// then it returns false. In a task, give it the task's context.
+func (s *Service) Sleep(ctx context.Context, d time.Duration) bool {
+	l := s.membership(ctx).life
+	if l == nil {
+		s.mu.Lock()
+		l = s.life
+		s.mu.Unlock()
+	}
+	if l == nil || ctx.Err() != nil {
+		return false
+	}
+	select {
+	case <-l.stopping:
+		return false
+	default:
+	}
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.stopping:
+	case <-ctx.Done():
+	}
+	return false
 }
 
-// ObserveStateChange observes; no states: all.
-func (m *StateManager) ObserveStateChange(states ...State) *Observation { panic("not yet") }
-
-// OnState registers a callback.
-func (m *StateManager) OnState(state State, fn func(Transition)) (remove func()) { panic("not yet") }
-
-// History returns the last transitions, oldest first.
-func (m *StateManager) History() []Transition { panic("not yet") }
-
-// Observation sees transitions.
-type Observation struct{}
-
-// Wait returns the next transition.
-func (o *Observation) Wait(ctx context.Context) (Transition, error) { panic("not yet") }
-
-// Close ends the observation.
-func (o *Observation) Close() { panic("not yet") }
-
-// Main runs services to their end and exits the process.
-func Main(services ...Lifecycle) { panic("not yet") }
-
-// MainConfig configures RunMain; the zero value is what Main uses.
-type MainConfig struct {
-	Signals <-chan interface{ Signal() }
-	Logger  *slog.Logger
+// errorf returns an error that begins with the service's name.
+func (s *Service) errorf(format string, args ...any) error {
+	return fmt.Errorf("service %s: "+format, append([]any{s.cfg.Name}, args...)...)
 }
-
-// RunMain is Main, but returns the exit code.
-func RunMain(ctx context.Context, cfg MainConfig, services ...Lifecycle) int { panic("not yet") }
-
-// RunAll starts the services in order, runs them, and stops them in reverse.
-func RunAll(ctx context.Context, services ...Lifecycle) error { panic("not yet") }
