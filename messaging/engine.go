@@ -30,7 +30,7 @@ type socket interface {
 	connect(endpoint string) error
 
 	// shutdown sends what is queued for as long as ctx allows, and closes the socket. Whoever waits in it is freed with
-	// an error that is net.ErrClosed.
+	// an error that is net.ErrClosed. That the time was too short is not an error: stats tells what was dropped.
 	shutdown(ctx context.Context) error
 	stats() SocketStats
 }

@@ -21,7 +21,10 @@ type link[S socket] struct {
 	make    func(engine, socketOptions) (S, error)
 
 	opened  func(S) error            // before the addresses are bound and connected; may be nil
-	closing func(context.Context, S) // before the socket is closed; may be nil
+	closing func(context.Context, S) // before the socket is closed, also where its opening failed; may be nil
+
+	grace time.Duration // how long calls may go on waiting while the service stops
+	waits waits
 
 	live atomic.Pointer[liveSocket[S]]
 
@@ -37,6 +40,7 @@ type liveSocket[S socket] struct {
 
 // attach registers the link with its service. It is called once, while the service is made.
 func (l *link[S]) attach() error {
+	l.svc.States().OnState(service.Stopping, func(t service.Transition) { l.waits.endAfter(l.grace, t.Time) })
 	return l.svc.AddHook(service.Hook{
 		Name:  l.role + " socket",
 		Phase: service.PhaseSocket,
@@ -53,10 +57,11 @@ func (l *link[S]) open(context.Context) error {
 	}
 	addresses, err := l.wire(s)
 	if err != nil {
-		canceled, cancel := context.WithCancel(context.Background())
-		cancel()
-		return errors.Join(err, s.shutdown(canceled))
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // there is nothing to be sent
+		return errors.Join(err, l.shut(ctx, s))
 	}
+	l.waits.begin()
 	l.live.Store(&liveSocket[S]{s, addresses})
 	return nil
 }
@@ -84,26 +89,31 @@ func (l *link[S]) wire(s S) (resolved []string, err error) {
 
 // close sends what is queued and closes the socket. It leaves a tenth of the time that Stop has to whoever stops next.
 func (l *link[S]) close(ctx context.Context) error {
-	live := l.live.Load()
-	if l.closing != nil {
-		l.closing(ctx, live.socket)
-	}
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/10))
 		defer cancel()
 	}
-	before := live.socket.stats()
-	err := live.socket.shutdown(ctx)
-	after := live.socket.stats()
-	dropped := min(after.Dropped-before.Dropped, uint64(before.Queued))
-	l.svc.AddReceipt(uint64(before.Queued)-dropped, dropped)
+	l.waits.end()
+	s := l.live.Load().socket
+	before := s.stats()
+	err := l.shut(ctx, s)
+	after := s.stats()
+	dropped := after.Dropped - before.Dropped
+	l.svc.AddReceipt(uint64(before.Queued)-min(dropped, uint64(before.Queued)), dropped)
 
 	l.mu.Lock()
 	l.last = after
 	l.live.Store(nil)
 	l.mu.Unlock()
-	if err != nil && ctx.Err() == nil {
+	return err
+}
+
+func (l *link[S]) shut(ctx context.Context, s S) error {
+	if l.closing != nil {
+		l.closing(ctx, s)
+	}
+	if err := s.shutdown(ctx); err != nil {
 		return fmt.Errorf("messaging: close %s socket of %s: %w", l.role, l.svc.Name(), err)
 	}
 	return nil

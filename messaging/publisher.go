@@ -189,13 +189,15 @@ func checkTopic(topic string) error {
 	return nil
 }
 
-// WaitForSubscribers waits until n peers have subscribed to the topic, or ctx ends. What is published on it afterwards,
-// they get.
+// WaitForSubscribers waits until n peers have subscribed to the topic, ctx ends, or the service stops. What is published
+// on it afterwards, they get.
 func (p *Publisher) WaitForSubscribers(ctx context.Context, topic string, n int) error {
 	s, err := p.link.get("WaitForSubscribers")
 	if err != nil {
 		return err
 	}
+	ctx, done := p.link.waits.add(ctx)
+	defer done()
 	if err := s.waitSubscribers(ctx, topic, n); err != nil {
 		return p.link.failed(ctx, fmt.Sprintf("wait for %d subscribers of %q", n, topic), err)
 	}

@@ -49,7 +49,6 @@ type Pusher struct {
 
 	link  *link[sendSocket]
 	codec Codec
-	waits waits
 }
 
 // NewPusher makes a Pusher. It opens no socket before Start.
@@ -74,13 +73,9 @@ func newPusher(svc *service.Service, cfg PusherConfig, bindNames bool) (*Pusher,
 	p := &Pusher{Service: svc, codec: cfg.codec()}
 	p.link = &link[sendSocket]{
 		svc: svc, role: "push", addrs: addrs, options: cfg.socketOptions(),
-		make:    engine.newPush,
-		opened:  func(sendSocket) error { p.waits.begin(); return nil },
-		closing: func(context.Context, sendSocket) { p.waits.end(service.ErrStopped) },
+		make:  engine.newPush,
+		grace: pushGrace,
 	}
-	svc.States().OnState(service.Stopping, func(t service.Transition) {
-		p.waits.endAfter(pushGrace, t.Time, service.ErrStopped)
-	})
 	return p, p.link.attach()
 }
 
@@ -120,7 +115,7 @@ func (p *Pusher) push(ctx context.Context, appendTo func(*bytes.Buffer) error) e
 func (p *Pusher) send(ctx context.Context, s sendSocket, payload []byte) error {
 	err := s.send(new(impatient), payload)
 	if errors.Is(err, errWouldWait) {
-		wait, done := p.waits.add(ctx)
+		wait, done := p.link.waits.add(ctx)
 		defer done()
 		err, ctx = s.send(wait, payload), wait
 	}

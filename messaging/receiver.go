@@ -16,6 +16,7 @@ import (
 // receiver takes messages from a socket, in tasks of the service, and has them handled.
 type receiver[S receiveSocket] struct {
 	link  *link[S]
+	name  string // of its handlers, in errors
 	codec Codec
 	bad   badMessages
 	ready chan struct{} // closed when messages can be handled; nil means at once
@@ -24,7 +25,7 @@ type receiver[S receiveSocket] struct {
 }
 
 func (r *receiver[S]) init(cfg Config, l *link[S]) {
-	r.link, r.codec = l, cfg.codec()
+	r.link, r.name, r.codec = l, l.role+" handler", cfg.codec()
 	r.bad.svc, r.bad.interval = l.svc, orDefault(cfg.BadMessageInterval, defaultBadMessageInterval)
 	r.bad.role = "messaging: " + l.role + " of " + l.svc.Name()
 }
@@ -92,7 +93,7 @@ func (r *receiver[S]) handle(ctx context.Context, h Handler, d Delivery) error {
 		return nil
 	}
 	d.codec = r.codec
-	return protect(r.link.role+" handler", func() error { return h(ctx, d) })
+	return protect(r.name, func() error { return h(ctx, d) })
 }
 
 // record counts what went wrong with a message.
@@ -103,7 +104,7 @@ func (r *receiver[S]) record(err error) {
 		return
 	}
 	r.failed.Add(1)
-	r.link.svc.RecordError(fmt.Errorf("messaging: %s handler of %s: %w", r.link.role, r.link.svc.Name(), err))
+	r.link.svc.RecordError(fmt.Errorf("messaging: %s of %s: %w", r.name, r.link.svc.Name(), err))
 }
 
 func (r *receiver[S]) stats() SocketStats {

@@ -60,7 +60,8 @@ type Subscriber struct {
 	topics   []string
 	routes   atomic.Pointer[routes]
 
-	mu sync.Mutex // held while routes or subscriptions change
+	mu     sync.Mutex // held while routes or subscriptions change
+	socket subSocket  // the open socket, or nil
 }
 
 // NewSubscriber makes a Subscriber. It opens no socket before Start.
@@ -86,8 +87,9 @@ func newSubscriber(svc *service.Service, cfg SubscriberConfig) (*Subscriber, err
 	s.routes.Store(&routes{})
 	s.receiver.init(cfg.Config, &link[subSocket]{
 		svc: svc, role: "sub", addrs: addrs, options: cfg.socketOptions(),
-		make:   engine.newSub,
-		opened: s.opened,
+		make:    engine.newSub,
+		opened:  s.opened,
+		closing: s.closing,
 	})
 	if err := s.receiver.link.attach(); err != nil {
 		return nil, err
@@ -100,7 +102,14 @@ func (s *Subscriber) opened(socket subSocket) error {
 	s.receiver.reset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.socket = socket
 	return subscribe(socket, s.prefixes(s.routes.Load()))
+}
+
+func (s *Subscriber) closing(context.Context, subSocket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.socket = nil
 }
 
 // prefixes returns what to subscribe to for the routes.
@@ -155,10 +164,10 @@ func (s *Subscriber) change(to func(*routes) (*routes, error)) error {
 		return fmt.Errorf("messaging: sub of %s: %w", s.Name(), err)
 	}
 	s.routes.Store(after)
-	if live := s.receiver.link.live.Load(); live != nil {
-		return subscribe(live.socket, missing(s.prefixes(before), s.prefixes(after)))
+	if s.socket == nil {
+		return nil
 	}
-	return nil
+	return subscribe(s.socket, missing(s.prefixes(before), s.prefixes(after)))
 }
 
 // missing returns what is in after and not in before.

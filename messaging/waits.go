@@ -6,14 +6,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/experimance/experimance-go/service"
 )
 
-// waits are the calls that wait for a peer to have room. The service's stop ends them, also those whose caller gave them
-// a context that knows nothing of the service.
+// waits are the calls that wait for peers. The service's stop ends them, also those whose caller gave them a context that
+// knows nothing of the service.
 type waits struct {
 	mu    sync.Mutex
 	began time.Time
-	ended error // why no call may wait; nil while calls may
+	ended bool // no call may wait
 	timer *time.Timer
 	calls map[*context.CancelCauseFunc]struct{}
 }
@@ -22,30 +24,38 @@ type waits struct {
 func (w *waits) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.began, w.ended = time.Now(), nil
+	w.began, w.ended = time.Now(), false
 	w.calls = make(map[*context.CancelCauseFunc]struct{})
 }
 
-// end ends all waiting, for the reason cause.
-func (w *waits) end(cause error) {
+// end ends all waiting: the cause of the contexts' end is service.ErrStopped.
+func (w *waits) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ended = cause
+	w.endLocked()
+}
+
+func (w *waits) endLocked() {
+	w.ended = true
 	if w.timer != nil {
 		w.timer.Stop()
 		w.timer = nil
 	}
 	for cancel := range w.calls {
-		(*cancel)(cause)
+		(*cancel)(service.ErrStopped)
 	}
 }
 
 // endAfter is end after a time of grace. It does nothing where what was to end at time t has been followed by a new begin.
-func (w *waits) endAfter(grace time.Duration, t time.Time, cause error) {
+func (w *waits) endAfter(grace time.Duration, t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ended == nil && !t.Before(w.began) {
-		w.timer = time.AfterFunc(grace, func() { w.end(cause) })
+	switch {
+	case w.ended || t.Before(w.began):
+	case grace == 0:
+		w.endLocked()
+	default:
+		w.timer = time.AfterFunc(grace, w.end)
 	}
 }
 
@@ -54,8 +64,8 @@ func (w *waits) add(ctx context.Context) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ended != nil {
-		cancel(w.ended)
+	if w.ended {
+		cancel(service.ErrStopped)
 		return ctx, func() {}
 	}
 	w.calls[&cancel] = struct{}{}

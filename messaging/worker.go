@@ -1,6 +1,7 @@
 package messaging
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,7 +147,12 @@ func (w *Worker) handleTask(h func(context.Context, Delivery) (any, error)) erro
 				result = w.errorResult(task, err)
 			}
 		}
-		return errors.Join(err, w.pushResult(ctx, result))
+		lost := w.pushResult(ctx, result)
+		if err != nil && lost != nil {
+			w.RecordError(lost)
+			return err
+		}
+		return cmp.Or(err, lost)
 	})
 }
 

@@ -15,7 +15,7 @@ func zmqConfig(o socketOptions) zmq.Config {
 
 func (zmqEngine) newPub(o socketOptions) (pubSocket, error) {
 	s, err := zmq.NewPub(zmqConfig(o))
-	return zmqPub{zmqSender{zmqSocket{s}, s}, s}, err
+	return zmqPub{zmqSocket{s}, s}, err
 }
 
 func (zmqEngine) newSub(o socketOptions) (subSocket, error) {
@@ -28,7 +28,7 @@ func (zmqEngine) newPush(o socketOptions) (sendSocket, error) {
 	cfg := zmqConfig(o)
 	cfg.Immediate = true
 	s, err := zmq.NewPush(cfg)
-	return zmqSender{zmqSocket{s}, s}, err
+	return zmqPush{zmqSocket{s}, s}, err
 }
 
 func (zmqEngine) newPull(o socketOptions) (receiveSocket, error) {
@@ -61,21 +61,21 @@ func (s zmqSocket) stats() SocketStats {
 	}
 }
 
-type zmqSender struct {
+// The sending sockets call their Send directly, not by an interface: so the compiler sees that the frames stay on the stack.
+
+type zmqPush struct {
 	zmqSocket
-	sender interface {
-		Send(ctx context.Context, frames ...[]byte) error
-	}
+	push *zmq.Push
 }
 
-func (s zmqSender) send(ctx context.Context, payload []byte) error {
-	return s.sender.Send(ctx, payload)
-}
+func (s zmqPush) send(ctx context.Context, payload []byte) error { return s.push.Send(ctx, payload) }
 
 type zmqPub struct {
-	zmqSender
+	zmqSocket
 	pub *zmq.Pub
 }
+
+func (s zmqPub) send(ctx context.Context, payload []byte) error { return s.pub.Send(ctx, payload) }
 
 func (s zmqPub) waitSubscribers(ctx context.Context, topic string, n int) error {
 	return s.pub.WaitSubscribers(ctx, topic, n)
