@@ -402,3 +402,29 @@ func TestHeartbeatOnTheWire(t *testing.T) {
 	}
 	check(t, receive(t, ran))
 }
+
+func TestWaitForSubscribersEndsWithService(t *testing.T) {
+	t.Parallel()
+	p, r := startPublisher(t, "inproc", messaging.PublisherConfig{})
+	waited := make(chan error, 1)
+	entered := make(chan struct{})
+	check(t, p.Go("task", func(context.Context) error {
+		close(entered)
+		waited <- p.WaitForSubscribers(context.Background(), "t", 1)
+		return nil
+	}))
+	receive(t, entered)
+	if receipt := r.stop(t); len(receipt.TasksAbandoned) != 0 {
+		t.Errorf("receipt %+v", receipt)
+	}
+	wantError(t, receive(t, waited), service.ErrStopped, `1 subscribers of "t"`)
+}
+
+func TestHandlerAfterFailedStart(t *testing.T) {
+	t.Parallel()
+	p, _ := startPublisher(t, "tcp", messaging.PublisherConfig{})
+	taken := p.PubAddresses()[0]
+	s := newSubscriber(t, messaging.SubscriberConfig{Address: "@" + taken})
+	wantError(t, s.Start(t.Context()), nil, "bind "+taken)
+	check(t, s.HandleRaw("t", func(context.Context, messaging.Delivery) error { return nil }))
+}
