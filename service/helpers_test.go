@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -30,10 +31,12 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
+var discard = slog.New(slog.DiscardHandler)
+
 // newService returns a service that logs nowhere. The changes apply to its configuration.
 func newService(t testing.TB, changes ...func(*service.Config)) *service.Service {
 	t.Helper()
-	cfg := service.Config{Name: "test", Logger: slog.New(slog.DiscardHandler)}
+	cfg := service.Config{Name: "test", Logger: discard}
 	for _, change := range changes {
 		change(&cfg)
 	}
@@ -121,4 +124,10 @@ func receive[T any](t testing.TB, from <-chan T) T {
 func blocked(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// advance moves the clock of a synctest bubble and lets everything happen that is due.
+func advance(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
