@@ -191,7 +191,7 @@ func TestFailedStartOfAnEmbeddingType(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("no light")
 	c := newCamera(t)
-	must(t, c.AddHook(c.hook("hook", 0, nil)))
+	must(t, c.AddHook(c.hook("hook", 0)))
 	c.start = func(ctx context.Context) error {
 		return errors.Join(c.device.Start(ctx), broken)
 	}
@@ -292,7 +292,7 @@ func TestOverridingStopThatHangsIsNamed(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCamera(t, stopTimeout(time.Second))
 				hold := make(chan struct{})
-				must(t, c.AddHook(c.hook("hook", 0, nil)))
+				must(t, c.AddHook(c.hook("hook", 0)))
 				inner := c.stop
 				c.stop = func(ctx context.Context) error {
 					if where == "before" {
@@ -351,7 +351,7 @@ func TestOverridingStartThatHangsIsUndoneLate(t *testing.T) {
 func TestStopWaitsForAnOverridingRun(t *testing.T) {
 	t.Parallel()
 	c := newCamera(t)
-	must(t, c.AddHook(c.hook("hook", 0, nil)))
+	must(t, c.AddHook(c.hook("hook", 0)))
 	c.run = func(ctx context.Context) error {
 		err := c.device.Run(ctx)
 		c.note("run cleans up")

@@ -83,7 +83,7 @@ func stacksByID() map[uint64]string {
 // stacks returns the text of [runtime.Stack], cut off at 64 MiB.
 func stacks(all bool) []byte {
 	const limit = 64 << 20
-	for size := 16 << 10; ; size *= 4 {
+	for size := 4 << 10; ; size *= 4 {
 		buf := make([]byte, size)
 		if n := runtime.Stack(buf, all); n < size || size >= limit {
 			return buf[:n]

@@ -65,7 +65,7 @@ func TestRecordFatalStopsTheService(t *testing.T) {
 		t.Parallel()
 		svc := newService(t)
 		var r recorder
-		must(t, svc.AddHook(r.hook("a", 0, nil)))
+		must(t, svc.AddHook(r.hook("a", 0)))
 		must(t, svc.AddHook(service.Hook{Name: "b", Start: func(ctx context.Context) error {
 			svc.RecordFatal(broken)
 			return blocked(ctx)

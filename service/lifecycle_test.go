@@ -28,7 +28,7 @@ func bring(t *testing.T, to service.State) (svc *service.Service, release func()
 	switch to {
 	case service.Starting:
 		must(t, svc.AddHook(service.Hook{Name: "slow", Start: wait}))
-		go svc.Start(context.Background())
+		go func() { _ = svc.Start(context.Background()) }()
 	case service.Started:
 		must(t, svc.Start(ctx))
 	case service.Running:
@@ -36,7 +36,7 @@ func bring(t *testing.T, to service.State) (svc *service.Service, release func()
 	case service.Stopping:
 		must(t, svc.AddHook(service.Hook{Name: "slow", Stop: wait}))
 		must(t, svc.Start(ctx))
-		go svc.Stop(context.Background())
+		go func() { _, _ = svc.Stop(context.Background()) }()
 	case service.Stopped:
 		stop(t, svc)
 	}
@@ -141,12 +141,12 @@ func (r *recorder) want(t testing.TB, want ...string) {
 	}
 }
 
-// hook returns a hook that notes its calls; its Start returns err.
-func (r *recorder) hook(name string, phase service.Phase, err error) service.Hook {
+// hook returns a hook that notes its calls.
+func (r *recorder) hook(name string, phase service.Phase) service.Hook {
 	return service.Hook{
 		Name:  name,
 		Phase: phase,
-		Start: func(context.Context) error { r.note("start " + name); return err },
+		Start: func(context.Context) error { r.note("start " + name); return nil },
 		Stop:  func(context.Context) error { r.note("stop " + name); return nil },
 	}
 }
@@ -155,9 +155,9 @@ func TestOrderOfStartAndStop(t *testing.T) {
 	t.Parallel()
 	svc := newService(t)
 	var r recorder
-	must(t, svc.AddHook(r.hook("socket", service.PhaseSocket, nil)))
-	must(t, svc.AddHook(r.hook("disk", service.PhaseResource, nil)))
-	must(t, svc.AddHook(r.hook("camera", service.PhaseResource, nil)))
+	must(t, svc.AddHook(r.hook("socket", service.PhaseSocket)))
+	must(t, svc.AddHook(r.hook("disk", service.PhaseResource)))
+	must(t, svc.AddHook(r.hook("camera", service.PhaseResource)))
 	begun := make(chan struct{})
 	must(t, svc.Go("task", func(ctx context.Context) error {
 		r.note("task begins")
@@ -180,15 +180,15 @@ func TestFailedStartIsUndone(t *testing.T) {
 	var r recorder
 	broken := errors.New("no such device")
 	fail := true
-	must(t, svc.AddHook(r.hook("a", 0, nil)))
-	must(t, svc.AddHook(r.hook("b", 0, nil)))
+	must(t, svc.AddHook(r.hook("a", 0)))
+	must(t, svc.AddHook(r.hook("b", 0)))
 	must(t, svc.AddHook(service.Hook{Name: "c", Start: func(context.Context) error {
 		if fail {
 			return broken
 		}
 		return nil
 	}}))
-	must(t, svc.AddHook(r.hook("d", 0, nil)))
+	must(t, svc.AddHook(r.hook("d", 0)))
 
 	wantErr(t, svc.Start(within(t)), broken)
 	wantState(t, svc, service.Stopped)
@@ -216,9 +216,9 @@ func TestCancelledStartIsUndone(t *testing.T) {
 	svc := newService(t)
 	var r recorder
 	ctx, cancel := context.WithCancel(within(t))
-	must(t, svc.AddHook(r.hook("a", 0, nil)))
+	must(t, svc.AddHook(r.hook("a", 0)))
 	must(t, svc.AddHook(service.Hook{Name: "b", Start: func(context.Context) error { cancel(); return nil }}))
-	must(t, svc.AddHook(r.hook("c", 0, nil)))
+	must(t, svc.AddHook(r.hook("c", 0)))
 	wantErr(t, svc.Start(ctx), context.Canceled)
 	wantState(t, svc, service.Stopped)
 	r.want(t, "start a", "stop a")
@@ -251,7 +251,7 @@ func TestEndOfRunsContextIsAStop(t *testing.T) {
 	t.Parallel()
 	svc := newService(t)
 	var r recorder
-	must(t, svc.AddHook(r.hook("a", 0, nil)))
+	must(t, svc.AddHook(r.hook("a", 0)))
 	must(t, svc.Go("task", blocked))
 	must(t, svc.Start(within(t)))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -274,7 +274,7 @@ func TestPanicInAHookIsAnErrorWithItsStack(t *testing.T) {
 
 	svc = newService(t)
 	var r recorder
-	must(t, svc.AddHook(r.hook("good", 0, nil)))
+	must(t, svc.AddHook(r.hook("good", 0)))
 	must(t, svc.AddHook(service.Hook{Name: "bad", Stop: func(context.Context) error { return panics() }}))
 	must(t, svc.Start(within(t)))
 	_, err := svc.Stop(within(t))

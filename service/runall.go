@@ -17,6 +17,9 @@ func RunAll(ctx context.Context, services ...Lifecycle) error {
 	var runs []*runCall
 	var errs []error
 	for _, svc := range services {
+		if ctx.Err() != nil {
+			break
+		}
 		started, err := startUntil(ctx, svc)
 		if !started {
 			errs = append(errs, err)
@@ -39,9 +42,6 @@ func RunAll(ctx context.Context, services ...Lifecycle) error {
 
 // startUntil starts svc, unless ctx ends first: then it has svc stopped, and the error is one of the stop.
 func startUntil(ctx context.Context, svc Lifecycle) (started bool, err error) {
-	if ctx.Err() != nil {
-		return false, nil
-	}
 	done := make(chan error, 1)
 	go func() { done <- svc.Start(context.WithoutCancel(ctx)) }()
 	select {
@@ -55,10 +55,11 @@ func startUntil(ctx context.Context, svc Lifecycle) (started bool, err error) {
 		}
 		select {
 		case err := <-done:
+			started = err == nil // it was faster than the stop
 			if errors.Is(err, ErrStopped) {
-				return false, nil
+				err = nil
 			}
-			return err == nil, err // started, where it was faster than the stop
+			return started, err
 		case <-time.After(Tick): // the goroutine came to call Start only after this Stop
 		}
 	}

@@ -46,7 +46,7 @@ func TestTransitionsOfAnApplication(t *testing.T) {
 
 	last := m.History()[2]
 	if last.From != calibrating || last.To != service.Running || last.Method != "calibrate" ||
-		last.Cause != skewed || last.Time.IsZero() {
+		!errors.Is(last.Cause, skewed) || last.Time.IsZero() {
 		t.Errorf("transition: %+v", last)
 	}
 	if got := last.String(); got != "calibrating -> running by calibrate: skewed" {

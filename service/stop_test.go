@@ -45,7 +45,7 @@ func TestConcurrentStopsAreOne(t *testing.T) {
 	var r recorder
 	broken := errors.New("lens cap stuck")
 	hold, stopping := make(chan struct{}), make(chan struct{})
-	must(t, svc.AddHook(r.hook("a", 0, nil)))
+	must(t, svc.AddHook(r.hook("a", 0)))
 	must(t, svc.AddHook(service.Hook{Name: "b", Stop: func(context.Context) error {
 		close(stopping)
 		<-hold
@@ -95,9 +95,9 @@ func TestStopDuringStartCancelsAndUndoesIt(t *testing.T) {
 	t.Parallel()
 	svc := newService(t)
 	var r recorder
-	must(t, svc.AddHook(r.hook("a", 0, nil)))
+	must(t, svc.AddHook(r.hook("a", 0)))
 	must(t, svc.AddHook(service.Hook{Name: "slow", Start: blocked}))
-	must(t, svc.AddHook(r.hook("c", 0, nil)))
+	must(t, svc.AddHook(r.hook("c", 0)))
 	start := make(chan error, 1)
 	go func() { start <- svc.Start(context.Background()) }()
 	_, err := svc.States().WaitForState(within(t), service.Starting)
@@ -193,9 +193,9 @@ func TestStopNamesWhatHangs(t *testing.T) {
 		hold := make(chan struct{})
 		hang := func(context.Context) error { return hangsInATest(hold) }
 		var r recorder
-		must(t, svc.AddHook(r.hook("good", 0, nil)))
+		must(t, svc.AddHook(r.hook("good", 0)))
 		must(t, svc.AddHook(service.Hook{Name: "stuck hook", Stop: hang}))
-		must(t, svc.AddHook(r.hook("sockets", service.PhaseSocket, nil)))
+		must(t, svc.AddHook(r.hook("sockets", service.PhaseSocket)))
 		must(t, svc.Go("stuck task", hang))
 		must(t, svc.Go("stuck task", hang))
 		must(t, svc.Go("fine", blocked))
@@ -269,8 +269,8 @@ func TestStopWithAnEndedContextIsStillOrderly(t *testing.T) {
 	t.Parallel()
 	svc := newService(t)
 	var r recorder
-	must(t, svc.AddHook(r.hook("a", 0, nil)))
-	must(t, svc.AddHook(r.hook("b", 0, nil)))
+	must(t, svc.AddHook(r.hook("a", 0)))
+	must(t, svc.AddHook(r.hook("b", 0)))
 	must(t, svc.Go("task", blocked))
 	run := startAndRun(t, svc)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -317,9 +317,9 @@ func TestStopGivesUpOnAStartThatHangs(t *testing.T) {
 		svc := newService(t, stopTimeout(time.Second))
 		hold := make(chan struct{})
 		var r recorder
-		late := r.hook("late", 0, nil)
+		late := r.hook("late", 0)
 		late.Start = func(context.Context) error { return hangsInATest(hold) }
-		must(t, svc.AddHook(r.hook("a", 0, nil)))
+		must(t, svc.AddHook(r.hook("a", 0)))
 		must(t, svc.AddHook(late))
 		start := make(chan error, 1)
 		go func() { start <- svc.Start(context.Background()) }()

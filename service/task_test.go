@@ -92,7 +92,7 @@ func TestAFailingTaskStopsTheService(t *testing.T) {
 			t.Parallel()
 			svc := newService(t)
 			var r recorder
-			must(t, svc.AddHook(r.hook("hook", 0, nil)))
+			must(t, svc.AddHook(r.hook("hook", 0)))
 			must(t, svc.Go("bad", func(context.Context) error { return way.fail() }))
 			must(t, svc.Go("good", blocked))
 			must(t, svc.Start(within(t)))
@@ -161,8 +161,8 @@ func TestRestartOnFailure(t *testing.T) {
 		if len(begun) != 5 {
 			t.Fatalf("the task has begun %d times", len(begun))
 		}
-		for i, longest := range []time.Duration{1, 2, 3, 3} { // doubled, up to the maximum
-			longest *= time.Second
+		longest := []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second} // doubled, up to the maximum
+		for i, longest := range longest {
 			if wait := begun[i+1].Sub(begun[i]); wait < longest/2 || wait > longest {
 				t.Errorf("restart %d came after %v, want up to %v", i+1, wait, longest)
 			}
