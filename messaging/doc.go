@@ -42,6 +42,7 @@
 // Every queue has a bound ([Config].SendHWM, [Config].RecvHWM). A publisher drops messages for a subscriber whose queue
 // is full, or that is not there yet; [Publisher.WaitForSubscribers] avoids the latter. A pusher waits until a peer has room;
 // what it cannot hand over is an error, never a silent loss. A socket takes no more from the network while its handlers
-// lag behind. Stop sends what is queued as far as its time allows; its receipt counts what was sent and what was dropped.
-// All counts can be seen by PubStats, SubStats, PushStats and PullStats.
+// lag behind. Stop sends what is queued as far as its time allows, but waits no more than a second for a peer where there
+// is none; its receipt counts what was sent and what was dropped. All counts can be seen by PubStats, SubStats, PushStats
+// and PullStats.
 package messaging

@@ -87,16 +87,20 @@ func (l *link[S]) wire(s S) (resolved []string, err error) {
 	return resolved, nil
 }
 
+// aloneTime is how long Stop waits for a peer that takes what is queued, where there is none.
+const aloneTime = time.Second
+
 // close sends what is queued and closes the socket. It leaves a tenth of the time that Stop has to whoever stops next.
 func (l *link[S]) close(ctx context.Context) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/10))
-		defer cancel()
-	}
 	l.waits.end()
 	s := l.live.Load().socket
 	before := s.stats()
+	limit := time.Now().Add(aloneTime)
+	if deadline, ok := ctx.Deadline(); ok && (before.Peers > 0 || deadline.Before(limit)) {
+		limit = deadline.Add(-time.Until(deadline) / 10)
+	}
+	ctx, cancel := context.WithDeadline(ctx, limit)
+	defer cancel()
 	err := l.shut(ctx, s)
 	after := s.stats()
 	dropped := after.Dropped - before.Dropped

@@ -336,24 +336,41 @@ func TestStopFlushesWhatIsQueued(t *testing.T) {
 	})
 }
 
+// pushUnread pushes messages of some size to a peer that takes hardly any of them, until no more can be queued.
+func pushUnread(t *testing.T, p *messaging.Pusher, size int) (peer *zmq.Pull) {
+	t.Helper()
+	peer = must[*zmq.Pull](t)(zmq.NewPull(zmq.Config{RecvHWM: 1}))
+	check(t, peer.Connect(p.PushAddresses()[0]))
+	msg := event{Text: strings.Repeat("x", size)}
+	check(t, p.Push(testContext(t), msg))
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		err := p.Push(ctx, msg)
+		cancel()
+		if err != nil {
+			wantError(t, err, context.DeadlineExceeded)
+			return peer
+		}
+	}
+}
+
 func TestReceiptCountsWhatStopCouldNotSend(t *testing.T) {
 	t.Parallel()
-	p := newPusher(t, messaging.PusherConfig{Address: freeAddress("tcp"), Config: messaging.Config{
-		Service: service.Config{StopTimeout: 100 * time.Millisecond},
-	}})
-	r := run(t, p)
-	peer := must[*zmq.Pull](t)(zmq.NewPull(zmq.Config{RecvHWM: 1})) // takes hardly anything, and is not asked
-	t.Cleanup(func() { check(t, peer.Close()) })
-	check(t, peer.Connect(p.PushAddresses()[0]))
-	big := event{Text: strings.Repeat("x", 1<<20)}
-	for range 30 {
-		check(t, p.Push(testContext(t), big))
-	}
+	p, r := startPusher(t, "tcp", messaging.Config{SendHWM: 10, Service: service.Config{StopTimeout: 100 * time.Millisecond}})
+	peer := pushUnread(t, p, 256<<10)
+	defer peer.Close()
 	receipt := r.stop(t)
-	if receipt.MessagesDropped == 0 || receipt.MessagesDropped+receipt.MessagesFlushed > 30 {
-		t.Errorf("receipt %+v", receipt)
+	if st := p.PushStats(); receipt.MessagesDropped == 0 || st.Dropped != receipt.MessagesDropped {
+		t.Errorf("receipt %+v, PushStats %+v", receipt, st)
 	}
-	if st := p.PushStats(); st.Dropped != receipt.MessagesDropped {
-		t.Errorf("PushStats %+v, receipt %+v", st, receipt)
+}
+
+func TestStopDoesNotWaitLongForPeerThatIsGone(t *testing.T) {
+	t.Parallel()
+	p, r := startPusher(t, "inproc", messaging.Config{SendHWM: 10, Service: service.Config{StopTimeout: time.Hour}})
+	check(t, pushUnread(t, p, 0).Close())
+	eventually(t, "peer gone", func() bool { return p.PushStats().Peers == 0 })
+	if receipt := r.stop(t); receipt.MessagesDropped == 0 {
+		t.Errorf("receipt %+v", receipt)
 	}
 }
