@@ -1,6 +1,7 @@
 package zmtp
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/experimance/experimance-go/internal/wire"
@@ -20,6 +21,9 @@ func (c *Config) metadata() []byte {
 func (c *Config) check(props wire.Properties) error {
 	peerType := socketType(props)
 	if !c.accepts(peerType) {
+		if peerType == "" {
+			return errors.New("peer does not say its socket type")
+		}
 		return fmt.Errorf("socket type %s does not accept a peer of type %.32q", c.SocketType, peerType)
 	}
 	if n := len(peerIdentity(props)); n > MaxIdentity {

@@ -1,0 +1,278 @@
+package zmtp_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"testing"
+
+	"github.com/experimance/experimance-go/internal/wire"
+	"github.com/experimance/experimance-go/internal/zmtp"
+	"pgregory.net/rapid"
+)
+
+func ExampleHandshake() {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	defer theirs.Close()
+	ctx := context.Background()
+
+	done := make(chan *zmtp.Peer)
+	go func() {
+		peer, _ := zmtp.Handshake(ctx, theirs, false, zmtp.Config{SocketType: "SUB"})
+		done <- peer
+	}()
+	peer, err := zmtp.Handshake(ctx, ours, true, zmtp.Config{SocketType: "PUB"})
+	fmt.Printf("a %s of ZMTP 3.%d, %v\n", peer.SocketType, peer.Minor, err)
+	fmt.Printf("a %s of ZMTP 3.%d\n", (<-done).SocketType, peer.Minor)
+	// Output:
+	// a SUB of ZMTP 3.1, <nil>
+	// a PUB of ZMTP 3.1
+}
+
+// TestHandshakeWithScriptedPeers meets peers that differ in when they send and read
+// what. None of them reads and writes at once, so each would wait for ever for an end
+// that itself waits to be read or to be spoken to.
+func TestHandshakeWithScriptedPeers(t *testing.T) {
+	t.Parallel()
+	v30, v31 := greetingOf(3, 0), greetingOf(3, 1)
+	all := len(pubGreeting + pubReady)
+	for _, tt := range []struct {
+		name   string
+		minor  byte
+		script []step
+	}{
+		{"3.0, greeting first", 0, []step{send(v30), receive(64), send(subReady), receive(len(pubReady))}},
+		{"3.1, greeting first", 1, []step{send(v31), receive(64), send(subReady), receive(len(pubReady))}},
+		{"3.7", 1, []step{send(greetingOf(3, 7)), receive(64), send(subReady), receive(len(pubReady))}},
+		{"4.0", 1, []step{send(greetingOf(4, 0)), receive(64), send(subReady), receive(len(pubReady))}},
+		{"writes all, then reads all", 1, []step{send(v31 + subReady), receive(all)}},
+		{"reads the greeting before it writes", 1, []step{receive(64), send(v31 + subReady), receive(len(pubReady))}},
+		{"reads our READY before its own", 1, []step{send(v31), receive(all), send(subReady)}},
+		{"libzmq 4.3.4", 1, []step{
+			send("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f"), receive(10),
+			send("\x03"), receive(1), send(v31[11:]), receive(53),
+			send(subReady), receive(len(pubReady)),
+		}},
+		{"byte for byte", 1, slices.Concat(
+			alternating(v31), []step{send(subReady), receive(all - len(v31))})},
+		{"lower case and more properties", 1, []step{
+			send(v31), send(readyOf("X-a", "", "socket-type", "SUB", "X-b", "c")), receive(all),
+		}},
+		{"READY as a long frame", 1, []step{
+			send(v31 + "\x06\x00\x00\x00\x00\x00\x00\x00\x19" + subReady[2:]), receive(all),
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+				played := play(theirs, tt.script...)
+				peer, err := zmtp.Handshake(t.Context(), ours, true, zmtp.Config{SocketType: "PUB"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if peer.SocketType != "SUB" || peer.Minor != tt.minor || peer.Identity != nil ||
+					peer.Sealer != nil || peer.Buffered != nil {
+					t.Errorf("peer %+v; want a SUB of minor version %d", peer, tt.minor)
+				}
+				if err := played(); err != nil {
+					t.Errorf("peer's script: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// alternating sends s byte for byte, each after a byte of the other end.
+func alternating(s string) (script []step) {
+	for i := range s {
+		script = append(script, send(s[i:i+1]), receive(1))
+	}
+	return script
+}
+
+func TestHandshakeSendsExactly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		cfg   zmtp.Config
+		peer  string
+		ready string
+	}{
+		{zmtp.Config{SocketType: "PUB"}, "SUB", pubReady},
+		{zmtp.Config{SocketType: "PULL", Identity: []byte("me")}, "PUSH", readyOf("Socket-Type", "PULL")},
+		{zmtp.Config{SocketType: "DEALER"}, "ROUTER", readyOf("Socket-Type", "DEALER", "Identity", "")},
+		{
+			zmtp.Config{SocketType: "REQ", Identity: []byte("me")},
+			"REP", readyOf("Socket-Type", "REQ", "Identity", "me"),
+		},
+	} {
+		t.Run(tt.cfg.SocketType, func(t *testing.T) {
+			t.Parallel()
+			onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+				sent := collect(theirs)
+				played := play(theirs, send(greetingOf(3, 1)+readyOf("Socket-Type", tt.peer)))
+				if _, err := zmtp.Handshake(t.Context(), ours, false, tt.cfg); err != nil {
+					t.Fatal(err)
+				}
+				if err := played(); err != nil {
+					t.Fatal(err)
+				}
+				ours.Close()
+				if got, want := sent(), pubGreeting+tt.ready; got != want {
+					t.Errorf("sent\n     %q\nwant %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestHandshakeBetweenOurEnds(t *testing.T) {
+	t.Parallel()
+	types := []string{"REQ", "REP", "DEALER", "ROUTER", "PUB", "XPUB", "SUB", "XSUB", "PUSH", "PULL", "PAIR"}
+	for _, a := range types {
+		for _, b := range types {
+			t.Run(a+" to "+b, func(t *testing.T) {
+				t.Parallel()
+				onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+					accepting := handshake(t.Context(), theirs, true, zmtp.Config{SocketType: b})
+					connecting := handshake(t.Context(), ours, false, zmtp.Config{SocketType: a})
+					atA, atB := <-connecting, <-accepting
+					if !zmtp.Compatible(a, b) {
+						if atA.err == nil || atB.err == nil {
+							t.Errorf("agreed: %v at %s, %v at %s", atA.err, a, atB.err, b)
+						}
+						return
+					}
+					if atA.err != nil || atB.err != nil {
+						t.Fatalf("%v at %s, %v at %s", atA.err, a, atB.err, b)
+					}
+					if atA.peer.SocketType != b || atB.peer.SocketType != a {
+						t.Errorf("%s met a %q, %s met a %q", a, atA.peer.SocketType, b, atB.peer.SocketType)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestCompatible holds the table against that of the RFC, in which each pair stands
+// twice.
+func TestCompatible(t *testing.T) {
+	t.Parallel()
+	pairs := []string{
+		"REQ-REP", "REQ-ROUTER", "REP-DEALER", "DEALER-DEALER", "DEALER-ROUTER", "ROUTER-ROUTER",
+		"PUB-SUB", "PUB-XSUB", "XPUB-SUB", "XPUB-XSUB", "PUSH-PULL", "PAIR-PAIR",
+	}
+	types := []string{"REQ", "REP", "DEALER", "ROUTER", "PUB", "XPUB", "SUB", "XSUB", "PUSH", "PULL", "PAIR", "", "pub", "RADIO"}
+	for _, a := range types {
+		for _, b := range types {
+			want := slices.Contains(pairs, a+"-"+b) || slices.Contains(pairs, b+"-"+a)
+			if got := zmtp.Compatible(a, b); got != want {
+				t.Errorf("Compatible(%q, %q) = %t", a, b, got)
+			}
+		}
+	}
+}
+
+func TestIdentityOfPeer(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, ready, want string
+	}{
+		{"given", readyOf("Socket-Type", "DEALER", "Identity", "worker-1"), "worker-1"},
+		{"given in lower case", readyOf("socket-type", "REQ", "identity", "worker-1"), "worker-1"},
+		{"empty", readyOf("Socket-Type", "DEALER", "Identity", ""), ""},
+		{"none", readyOf("Socket-Type", "DEALER"), ""},
+		{"of a type without", readyOf("Socket-Type", "PULL", "Identity", "worker-1"), ""},
+		{"reserved", readyOf("Socket-Type", "ROUTER", "Identity", "\x00abcd"), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+				collect(theirs)
+				played := play(theirs, send(greetingOf(3, 1)+tt.ready))
+				peer, err := zmtp.Handshake(t.Context(), ours, true, zmtp.Config{
+					SocketType: "ROUTER",
+					Accepts:    func(string) bool { return true },
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if string(peer.Identity) != tt.want {
+					t.Errorf("identity %q, want %q", peer.Identity, tt.want)
+				}
+				if err := played(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestHandshakeKeepsTraffic cuts the bytes of a peer at random places: where they are
+// cut must change neither what was agreed nor what is left to be read.
+func TestHandshakeKeepsTraffic(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		traffic := string(rapid.SliceOfN(rapid.Byte(), 0, 2000).Draw(t, "traffic"))
+		stream := greetingOf(3, 1) + subReady + traffic
+		cuts := rapid.SliceOfNDistinct(rapid.IntRange(1, len(stream)-1), 0, 20, rapid.ID[int]).Draw(t, "cuts")
+		slices.Sort(cuts)
+		var script []step
+		last := 0
+		for _, cut := range append(cuts, len(stream)) {
+			script = append(script, send(stream[last:cut]))
+			last = cut
+		}
+
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		sent := collect(theirs)
+		defer theirs.Close()
+		played := play(theirs, script...)
+		peer, err := zmtp.Handshake(t.Context(), ours, true, zmtp.Config{SocketType: "PUB"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := make([]byte, len(traffic)-len(peer.Buffered))
+		if _, err := io.ReadFull(ours, rest); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(peer.Buffered) + string(rest); got != traffic {
+			t.Fatalf("traffic is %q, want %q", got, traffic)
+		}
+		if peer.Buffered != nil && len(peer.Buffered) == 0 {
+			t.Fatal("Buffered is empty, not nil")
+		}
+		if err := played(); err != nil {
+			t.Fatal(err)
+		}
+		ours.Close()
+		if got := sent(); got != pubGreeting+pubReady {
+			t.Fatalf("sent %q", got)
+		}
+	})
+}
+
+// TestBufferedHoldsFrames meets a peer that does not wait for our READY before its
+// first subscription.
+func TestBufferedHoldsFrames(t *testing.T) {
+	t.Parallel()
+	subscribe := string(wire.AppendSubscribe(nil, 1, false, []byte("topic")))
+	onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+		collect(theirs)
+		played := play(theirs, send(greetingOf(3, 1)+subReady+subscribe))
+		peer, err := zmtp.Handshake(t.Context(), ours, true, zmtp.Config{SocketType: "PUB"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(peer.Buffered) != subscribe {
+			t.Errorf("buffered %q, want %q", peer.Buffered, subscribe)
+		}
+		if err := played(); err != nil {
+			t.Error(err)
+		}
+	})
+}
