@@ -127,7 +127,7 @@ func BenchmarkIdlePublisherMemory(b *testing.B) {
 		b.ReportMetric(float64(memoryInUse()-before)/n, "B/publisher")
 		for _, r := range all {
 			r.stop(b)
-			<-r.done
+			check(b, <-r.done)
 		}
 	}
 }
@@ -144,7 +144,7 @@ func BenchmarkStartStop(b *testing.B) {
 		}
 		_, err := p.Stop(b.Context())
 		check(b, err)
-		<-ran
+		check(b, <-ran)
 	}
 }
 

@@ -20,7 +20,9 @@ func background(s service.Lifecycle) (stop func()) {
 		if _, err := s.Stop(context.Background()); err != nil {
 			log.Fatal(err)
 		}
-		<-done
+		if err := <-done; err != nil {
+			log.Fatal(err)
+		}
 	}
 }
 
@@ -371,7 +373,9 @@ func ExampleHeartbeat() {
 	cancel() // the same as Stop
 	last := <-beats
 	fmt.Println(last.Service, last.State)
-	<-done
+	if err := <-done; err != nil {
+		log.Fatal(err)
+	}
 	// Output:
 	// camera running
 	// camera stopping

@@ -175,7 +175,7 @@ func TestSlowHandlerIsNamedByStop(t *testing.T) {
 	}
 	close(leave)
 	receive(t, left)
-	receive(t, ran)
+	wantError(t, receive(t, ran), context.DeadlineExceeded)
 }
 
 func TestHandlerContextEndsWithService(t *testing.T) {

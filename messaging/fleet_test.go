@@ -141,8 +141,11 @@ func TestWorkerErrors(t *testing.T) {
 		}
 		check(t, c.PushRaw(testContext(t), []byte(`{"task_id":"five"}`)))
 		for _, want := range []result{
-			{Type: "Result"}, {ID: 1, Error: "no paint"}, {ID: 2, Error: "panic in task handler: spilled"},
-			{Type: "Result", ID: 4, Square: 16}, {ID: -1, Error: "bad"},
+			{Type: "Result"},
+			{ID: 1, Error: "no paint"},
+			{ID: 2, Error: "panic in task handler: spilled"},
+			{Type: "Result", ID: 4, Square: 16},
+			{ID: -1, Error: "bad"},
 		} {
 			if r := receive(t, results); r != want {
 				t.Errorf("result %+v, want %+v", r, want)

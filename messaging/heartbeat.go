@@ -32,7 +32,7 @@ func (h Heartbeat) Time() time.Time {
 // beat sends a heartbeat at once and then at each interval, until the service stops.
 func (p *Publisher) beat(ctx context.Context) error {
 	if _, err := p.States().WaitForState(ctx, service.Running); err != nil {
-		return nil // stopped before it ran
+		return err // stopped before it ran
 	}
 	s, err := p.link.get("Heartbeat")
 	if err != nil {

@@ -72,7 +72,9 @@ func run(t testing.TB, s service.Lifecycle) *running {
 		if _, err := s.Stop(context.Background()); err != nil {
 			t.Errorf("Stop: %v", err)
 		}
-		<-r.done
+		if err := <-r.done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
 	})
 	return r
 }

@@ -92,7 +92,7 @@ func TestPushWaitsForPeer(t *testing.T) {
 func unusedTCP(t *testing.T) string {
 	t.Helper()
 	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
-	defer l.Close()
+	check(t, l.Close())
 	return "tcp://" + l.Addr().String()
 }
 
@@ -358,7 +358,7 @@ func TestReceiptCountsWhatStopCouldNotSend(t *testing.T) {
 	t.Parallel()
 	p, r := startPusher(t, "tcp", messaging.Config{SendHWM: 10, Service: service.Config{StopTimeout: 100 * time.Millisecond}})
 	peer := pushUnread(t, p, 256<<10)
-	defer peer.Close()
+	defer func() { check(t, peer.Close()) }()
 	receipt := r.stop(t)
 	if st := p.PushStats(); receipt.MessagesDropped == 0 || st.Dropped != receipt.MessagesDropped {
 		t.Errorf("receipt %+v, PushStats %+v", receipt, st)

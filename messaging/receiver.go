@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -81,9 +80,6 @@ func (r *receiver[S]) loop(ctx context.Context, find dispatch) error {
 			r.record(err)
 		}
 	})
-	if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-		return nil
-	}
 	return r.link.failed(ctx, "Receive", err)
 }
 
