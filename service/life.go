@@ -161,8 +161,9 @@ func (s *Service) membership(ctx context.Context) membership {
 	return m
 }
 
-// callerLife returns the life that the caller is a part of, judging by its context, its goroutine, and the goroutine
-// that started it; nil if it is not.
+// callerLife returns the life that the caller is a part of, nil if it is not. It goes by the context; by the goroutine,
+// if that is a strand; and by the goroutine that started this one, if that is a task. (Those of an overriding Start or
+// Run belong to the caller, who may have started anything before.)
 func (s *Service) callerLife(ctx context.Context) *life {
 	if m := s.membership(ctx); m.life != nil {
 		return m.life
@@ -173,30 +174,15 @@ func (s *Service) callerLife(ctx context.Context) *life {
 	if none {
 		return nil
 	}
-	if l := s.lifeOf(goroutineID()); l != nil {
-		return l
-	}
-	return s.lifeOf(parentID())
-}
-
-// lifeOf returns the life of the strand that runs on the goroutine with the given number, or nil.
-func (s *Service) lifeOf(id uint64) *life {
-	if id == 0 {
-		return nil
-	}
+	id, parent := goroutineID(), parentID()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life != nil {
-		for st := range s.life.strands {
-			if st.id == id {
-				return s.life
-			}
-		}
+	is := func(st *strand) bool { return st.id == id || st.kind == strandTask && st.id == parent && parent != 0 }
+	if s.life != nil && findStrand(s.life.strands, is) != nil {
+		return s.life
 	}
-	for st := range s.abandoned {
-		if st.id == id {
-			return st.life
-		}
+	if st := findStrand(s.abandoned, is); st != nil {
+		return st.life
 	}
 	return nil
 }
@@ -212,10 +198,14 @@ func (s *Service) abandonedCaller() bool {
 	id := goroutineID()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for st := range s.abandoned {
-		if st.id == id {
-			return true
+	return findStrand(s.abandoned, func(st *strand) bool { return st.id == id }) != nil
+}
+
+func findStrand(strands map[*strand]struct{}, is func(*strand) bool) *strand {
+	for st := range strands {
+		if is(st) {
+			return st
 		}
 	}
-	return false
+	return nil
 }

@@ -32,9 +32,9 @@ type stop struct {
 // nothing and returns what the stop that led there returned.
 //
 // Stop may be called from many goroutines: there is one stop, and all return when it is done, with its receipt. During
-// Start it cancels the start and then undoes it. From inside the service, that is from a task, a hook, an overriding
-// method or a goroutine that one of these has started, a stop cannot wait for its own caller: there it begins the stop
-// and returns at once, with a zero receipt.
+// Start it cancels the start and then undoes it. From inside the service, that is from a task, a goroutine that a task
+// has started, a hook or an overriding method, or with a context that comes from one of these, a stop cannot wait for
+// its own caller: there it begins the stop and returns at once, with a zero receipt.
 //
 // The context and Config.StopTimeout bound the stop, whichever ends first. Every step runs also after that, with a tenth
 // of a second to return. What has not returned then is given up: the state is stopped all the same, and the error holds

@@ -184,6 +184,53 @@ func TestStopFromInsideByItsContext(t *testing.T) {
 	}
 }
 
+// TestStopByAGoroutineOfTheCallerIsFromOutside stops a service from a goroutine that was started where Start and Run were
+// called, as one that waits for signals would be.
+func TestStopByAGoroutineOfTheCallerIsFromOutside(t *testing.T) {
+	t.Parallel()
+	c := newCamera(t)
+	var r recorder
+	must(t, c.AddHook(service.Hook{Name: "slow", Start: func(ctx context.Context) error {
+		<-ctx.Done()
+		r.note("start ends")
+		return nil
+	}}))
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.States().WaitForState(context.Background(), service.Starting)
+		must(t, err)
+		_, err = c.Stop(context.Background())
+		r.note("stopped")
+		done <- err
+	}()
+	wantErr(t, c.Start(within(t)), service.ErrStopped)
+	must(t, receive(t, done))
+	r.want(t, "start ends", "stopped")
+}
+
+// TestStopFromInsideKeepsItsDeadline has a task stop the service, with less time than the stop timeout.
+func TestStopFromInsideKeepsItsDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		svc := newService(t)
+		hold := make(chan struct{})
+		defer close(hold)
+		must(t, svc.Go("stuck", func(context.Context) error { return hangsInATest(hold) }))
+		must(t, svc.Go("decides", func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			_, err := svc.Stop(ctx)
+			return err
+		}))
+		must(t, svc.Start(context.Background()))
+		began := time.Now()
+		wantErr(t, svc.Run(context.Background()), context.DeadlineExceeded)
+		if took := time.Since(began); took < time.Second || took > 2*time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+	})
+}
+
 func hangsInATest(hold <-chan struct{}) error { <-hold; return nil }
 
 func TestStopNamesWhatHangs(t *testing.T) {
