@@ -21,6 +21,8 @@ type Config struct {
 
 	// SendHWM and RecvHWM bound the messages that wait for each peer, and from each peer. 0 means 1000, a negative
 	// value no bound. A publisher drops messages for a peer that is that far behind, and counts them; a pusher waits.
+	// Tasks that take long are shared out more evenly, and fewer are lost with a worker that dies, where both are low:
+	// what a worker's queue has taken, no other worker gets.
 	SendHWM, RecvHWM int
 
 	// MaxMessageSize is the largest message sent or accepted, in bytes. 0 means 256 MiB, a negative value no limit.

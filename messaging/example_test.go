@@ -10,12 +10,15 @@ import (
 )
 
 // background starts and runs a service, and returns a function that stops it. A program of its own uses service.Main.
-func background(s service.Lifecycle) (stop func()) {
+func background(s *service.Service) (stop func()) {
 	if err := s.Start(context.Background()); err != nil {
 		log.Fatal(err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(context.Background()) }()
+	if _, err := s.States().WaitForState(context.Background(), service.Running); err != nil {
+		log.Fatal(err)
+	}
 	return func() {
 		if _, err := s.Stop(context.Background()); err != nil {
 			log.Fatal(err)
@@ -42,7 +45,7 @@ func ExamplePublisher() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(p)()
+	defer background(p.Service)()
 
 	s, err := messaging.NewSubscriber(messaging.SubscriberConfig{Name: "listener", Address: "inproc://example-publisher"})
 	if err != nil {
@@ -56,7 +59,7 @@ func ExamplePublisher() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(s)()
+	defer background(s.Service)()
 
 	err = p.Publish(context.Background(), "lamp.state", State{messaging.TypeStateUpdate, "hall", true})
 	if err != nil {
@@ -90,7 +93,7 @@ func ExampleSubscriber() {
 	if err := s.HandleDefault(tell("default")); err != nil {
 		log.Fatal(err)
 	}
-	defer background(s)()
+	defer background(s.Service)()
 
 	p, err := messaging.NewPublisher(messaging.PublisherConfig{
 		Name:              "worker",
@@ -101,7 +104,7 @@ func ExampleSubscriber() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(p)()
+	defer background(p.Service)()
 	for _, topic := range []string{"worker.status", "worker.progress", "weather"} {
 		if err := p.PublishRaw(context.Background(), topic, []byte(`{"ok":true}`)); err != nil {
 			log.Fatal(err)
@@ -119,7 +122,7 @@ func ExamplePusher() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(p)()
+	defer background(p.Service)()
 
 	w, err := messaging.NewPuller(messaging.PullerConfig{Name: "cook", Address: "inproc://example-pusher"})
 	if err != nil {
@@ -136,7 +139,7 @@ func ExamplePusher() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(w)()
+	defer background(w.Service)()
 
 	// Push waits until somebody is there to take the task, or its context ends.
 	if err := p.Push(context.Background(), dish{"soup"}); err != nil {
@@ -163,13 +166,13 @@ func ExamplePuller() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(w)()
+	defer background(w.Service)()
 
 	p, err := messaging.NewPusher(messaging.PusherConfig{Name: "chef", Address: ">inproc://example-puller"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(p)()
+	defer background(p.Service)()
 	if err := p.PushRaw(context.Background(), []byte(`{"name":"soup"}`)); err != nil {
 		log.Fatal(err)
 	}
@@ -192,7 +195,7 @@ func ExamplePublisherSubscriber() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(lamp)()
+	defer background(lamp.Service)()
 
 	room, err := messaging.NewPublisherSubscriber(messaging.PublisherSubscriberConfig{
 		Name:       "room",
@@ -210,7 +213,7 @@ func ExamplePublisherSubscriber() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(room)()
+	defer background(room.Service)()
 
 	ctx := context.Background()
 	if err := room.WaitForSubscribers(ctx, "command", 1); err != nil {
@@ -252,7 +255,7 @@ func ExampleController() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(c)()
+	defer background(c.Service)()
 
 	w, err := messaging.NewWorker(messaging.WorkerConfig{
 		Name:        "worker",
@@ -269,7 +272,7 @@ func ExampleController() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(w)()
+	defer background(w.Service)()
 
 	for id := range 3 {
 		if err := c.Push(context.Background(), task{id}); err != nil {
@@ -308,7 +311,7 @@ func ExampleWorker() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(w)()
+	defer background(w.Service)()
 
 	results, err := messaging.NewPuller(messaging.PullerConfig{Name: "results", Address: "@inproc://example-worker-results"})
 	if err != nil {
@@ -322,13 +325,13 @@ func ExampleWorker() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(results)()
+	defer background(results.Service)()
 
 	tasks, err := messaging.NewPusher(messaging.PusherConfig{Name: "tasks", Address: ">inproc://example-worker-tasks"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(tasks)()
+	defer background(tasks.Service)()
 	for _, file := range []string{"main.go", ""} {
 		if err := tasks.Push(context.Background(), job{file}); err != nil {
 			log.Fatal(err)
@@ -360,7 +363,7 @@ func ExampleHeartbeat() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer background(observer)()
+	defer background(observer.Service)()
 	if err := p.WaitForSubscribers(context.Background(), messaging.DefaultHeartbeatTopic, 1); err != nil {
 		log.Fatal(err)
 	}

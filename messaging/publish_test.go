@@ -238,6 +238,9 @@ func TestPublishRefusesWhatIsNoMessage(t *testing.T) {
 	wantError(t, p.Publish(ctx, "", event{}), nil, "topic is empty")
 	wantError(t, p.Publish(ctx, "a b", event{}), nil, `topic "a b" has a space`)
 	wantError(t, p.Publish(ctx, "a\xff", event{}), nil, "not UTF-8")
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	wantError(t, p.Publish(canceled, "t", event{}), context.Canceled)
 	if n := p.PubStats().Sent; n != 0 {
 		t.Errorf("%d messages sent", n)
 	}

@@ -2,9 +2,13 @@ package messaging_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime"
+	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/experimance/experimance-go/messaging"
 	"github.com/experimance/experimance-go/service"
@@ -62,6 +66,94 @@ func TestManyStartsAndStopsLeaveNothing(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestWorkerComesAndGoesOften starts and stops a worker of a controller that goes on: what connections hold must end with
+// them, on both sides.
+func TestWorkerComesAndGoesOften(t *testing.T) {
+	rounds := 1000
+	if testing.Short() {
+		rounds = 50
+	}
+	for _, carrier := range carriers {
+		t.Run(carrier, func(t *testing.T) {
+			c := newController(t, carrier, freeAddress("inproc")[1:])
+			results := make(chan result, 1)
+			check(t, messaging.HandleResult(c, func(_ context.Context, r result) error { results <- r; return nil }))
+			run(t, c)
+			w := newWorker(t, workerConfig(c))
+			check(t, messaging.HandleWork(w, square))
+			round := func(i int) {
+				check(t, w.Start(t.Context()))
+				ran := make(chan error, 1)
+				go func() { ran <- w.Run(context.Background()) }()
+				check(t, c.Push(testContext(t), task{ID: i}))
+				receive(t, results)
+				_, err := w.Stop(t.Context())
+				check(t, err)
+				check(t, <-ran)
+				eventually(t, "worker gone", func() bool { return c.PushStats().Peers+c.PullStats().Peers+c.PubStats().Peers == 0 })
+			}
+			round(0)
+			goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
+			for i := range rounds {
+				round(i)
+			}
+			eventually(t, "no goroutine more than at first", func() bool { return runtime.NumGoroutine() <= goroutines })
+			eventually(t, "no descriptor more than at first", func() bool { return openDescriptors(t) <= descriptors })
+		})
+	}
+}
+
+// TestUseDuringStartsAndStops publishes, pushes and registers handlers from many goroutines while the services are started
+// and stopped: each call succeeds, or says that the service is not open.
+func TestUseDuringStartsAndStops(t *testing.T) {
+	t.Parallel()
+	overCarriers(t, func(t *testing.T, carrier string) {
+		c := newController(t, carrier, freeAddress("inproc")[1:])
+		check(t, messaging.HandleResult(c, func(context.Context, event) error { return nil }))
+		done := make(chan struct{})
+		var users sync.WaitGroup
+		use := func(fn func(i int) error) {
+			users.Go(func() {
+				pace := time.NewTicker(50 * time.Microsecond) // leaves the services some time of the processors
+				defer pace.Stop()
+				for i := 0; ; i++ {
+					select {
+					case <-done:
+						return
+					case <-pace.C:
+					}
+					err := fn(i)
+					if err != nil && !errors.Is(err, service.ErrState) && !errors.Is(err, service.ErrStopped) &&
+						!errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("error %v", err)
+						return
+					}
+				}
+			})
+		}
+		for range 3 {
+			use(func(i int) error { return c.Publish(t.Context(), "t", event{N: i}) })
+			use(func(i int) error {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				defer cancel()
+				return c.Push(ctx, event{N: i})
+			})
+			use(func(int) error { c.PubAddresses(); c.PushStats(); c.PullStats(); c.SubStats(); return nil })
+		}
+		use(func(i int) error {
+			if i > 100 {
+				return nil
+			}
+			return c.HandleRaw("t"+strconv.Itoa(i), func(context.Context, messaging.Delivery) error { return nil })
+		})
+		for range 50 {
+			cycle(t, c)
+		}
+		close(done)
+		users.Wait()
+	})
 }
 
 func cycle(t *testing.T, s service.Lifecycle) {
