@@ -59,10 +59,14 @@ func encodeObject(codec Codec, buf *bytes.Buffer, msg any) error {
 	return nil
 }
 
-// appendObject appends JSON text to buf that the caller made, after a check.
+// appendObject appends JSON text to buf that the caller made, after a check: what was received can be sent on.
 func appendObject(buf *bytes.Buffer, object []byte) error {
-	if !looksLikeObject(object) || !jsontext.Value(object).IsValid() {
-		return fmt.Errorf("%.40q is %w", object, ErrNotObject)
+	if err := checkObject(object); err != nil {
+		return fmt.Errorf("%.40q: %w", object, err)
+	}
+	if !jsontext.Value(object).IsValid(readOptions) {
+		var v jsontext.Value
+		return fmt.Errorf("%.40q: %w: %w", object, ErrNotObject, json.Unmarshal(object, &v, readOptions)) // says where
 	}
 	buf.Write(object)
 	return nil

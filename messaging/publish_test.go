@@ -212,6 +212,7 @@ func TestPublishOnTheWire(t *testing.T) {
 			{func() error { return p.Publish(t.Context(), "worker.status", event{Type: "Event", N: 1}) }, `worker.status {"type":"Event","n":1}`},
 			{func() error { return p.Publish(t.Context(), "t", map[string]any{"data": "hello world"}) }, `t {"data":"hello world"}`},
 			{func() error { return p.PublishRaw(t.Context(), "t", []byte(`{ "a": [1, 2.50] }`)) }, `t { "a": [1, 2.50] }`},
+			{func() error { return p.PublishRaw(t.Context(), "t", []byte(`{"lone":"\ud800"}`)) }, `t {"lone":"\ud800"}`},
 			{func() error { return p.Publish(t.Context(), "é", struct{}{}) }, `é {}`},
 		} {
 			check(t, test.send())
@@ -233,6 +234,8 @@ func TestPublishRefusesWhatIsNoMessage(t *testing.T) {
 	for _, raw := range []string{"", "1", "[]", `"x"`, "null", "{", `{"a":NaN}`, "{} {}", `{"a":1,}`} {
 		wantError(t, p.PublishRaw(ctx, "t", []byte(raw)), messaging.ErrNotObject)
 	}
+	wantError(t, p.PublishRaw(ctx, "t", []byte(`{"a":NaN}`)), nil, "after offset 5")
+	wantError(t, p.PublishRaw(ctx, "t", []byte("{\"a\":\"\xff\"}")), nil, "not UTF-8")
 	wantError(t, p.Publish(ctx, "t", map[string]any{"x": math.NaN()}), nil, `pub on topic "t"`, "NaN")
 	wantError(t, p.Publish(ctx, "t", map[string]any{"x": make(chan int)}), nil, "chan int")
 	wantError(t, p.Publish(ctx, "", event{}), nil, "topic is empty")
