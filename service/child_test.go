@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -28,6 +29,7 @@ type child struct {
 }
 
 func runChild(name string) {
+	slog.SetDefault(discard)
 	state, how, stuck := strings.Cut(name, "-")
 	timeout := time.Minute
 	if how == "late" {

@@ -39,7 +39,7 @@ func TestMainAndRealSignals(t *testing.T) {
 			t.Run(sig.String()+"/"+tc.name, func(t *testing.T) {
 				t.Parallel()
 				cmd := exec.CommandContext(within(t), os.Args[0])
-				cmd.Env = append(os.Environ(), childVariable+"="+tc.name)
+				cmd.Env = append(os.Environ(), childVariable+"="+tc.name, "GORACE=atexit_sleep_ms=0")
 				cmd.Stderr = os.Stderr
 				stdout, err := cmd.StdoutPipe()
 				must(t, err)

@@ -96,12 +96,15 @@ func TestStopDuringStartCancelsAndUndoesIt(t *testing.T) {
 	svc := newService(t)
 	var r recorder
 	must(t, svc.AddHook(r.hook("a", 0)))
-	must(t, svc.AddHook(service.Hook{Name: "slow", Start: blocked}))
+	slow := make(chan struct{})
+	must(t, svc.AddHook(service.Hook{Name: "slow", Start: func(ctx context.Context) error {
+		close(slow)
+		return blocked(ctx)
+	}}))
 	must(t, svc.AddHook(r.hook("c", 0)))
 	start := make(chan error, 1)
 	go func() { start <- svc.Start(context.Background()) }()
-	_, err := svc.States().WaitForState(within(t), service.Starting)
-	must(t, err)
+	receive(t, slow)
 	stop(t, svc)
 	wantErr(t, receive(t, start), service.ErrStopped)
 	wantState(t, svc, service.Stopped)
@@ -190,16 +193,17 @@ func TestStopByAGoroutineOfTheCallerIsFromOutside(t *testing.T) {
 	t.Parallel()
 	c := newCamera(t)
 	var r recorder
+	slow := make(chan struct{})
 	must(t, c.AddHook(service.Hook{Name: "slow", Start: func(ctx context.Context) error {
+		close(slow)
 		<-ctx.Done()
 		r.note("start ends")
 		return nil
 	}}))
 	done := make(chan error, 1)
 	go func() {
-		_, err := c.States().WaitForState(context.Background(), service.Starting)
-		must(t, err)
-		_, err = c.Stop(context.Background())
+		<-slow
+		_, err := c.Stop(context.Background())
 		r.note("stopped")
 		done <- err
 	}()
