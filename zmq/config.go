@@ -29,6 +29,11 @@ type Config struct {
 	// limit.
 	MaxMessageSize int64
 
+	// MaxSubscriptionBytes bounds what a PUB socket keeps of each peer's subscriptions, and the size of what it and a PUSH
+	// socket accept from a peer at all. Each subscription counts with twice its length and 256 bytes. A peer that goes
+	// beyond is disconnected. 0 means 64 MiB, which is some 200 000 subscriptions; a negative value means no limit.
+	MaxSubscriptionBytes int
+
 	// HandshakeTimeout bounds the time from a connection to the end of its handshake. 0 means 30 s.
 	HandshakeTimeout time.Duration
 
@@ -60,6 +65,7 @@ func (c Config) withDefaults() Config {
 	bound(&c.SendHWMBytes, 64<<20, unlimited)
 	bound(&c.RecvHWMBytes, 64<<20, unlimited)
 	bound(&c.MaxMessageSize, 256<<20, int64(unlimited))
+	bound(&c.MaxSubscriptionBytes, 64<<20, unlimited)
 	bound(&c.HandshakeTimeout, 30*time.Second, 0)
 	bound(&c.ReconnectInterval, 100*time.Millisecond, 0)
 	bound(&c.Linger, time.Second, 0)

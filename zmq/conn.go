@@ -20,63 +20,88 @@ type conn struct {
 
 	more chan struct{} // of capacity one: the writer's queue is no longer empty
 	once sync.Once
-	gone chan struct{} // closed by close
+	err  error         // why the connection ends: the first reason given to fail
+	gone chan struct{} // closed by fail
 }
 
 // goodbye bounds how long a connection on which everything was sent waits for the peer's end of it. Closing without
 // waiting could make the system throw away what the peer has not read yet.
 const goodbye = 250 * time.Millisecond
 
-// serve runs one connection from its handshake to its end. It returns the reason for the end, and whether the handshake
-// had succeeded. dialed is the connecting side's pipe; nil on the bound side, where the connection gets one of its own.
-func (s *socket) serve(ctx context.Context, nc net.Conn, endpoint string, dialed *pipe) (established bool, err error) {
-	remote := nc.RemoteAddr().String()
+// serveDialed runs a connection of a connecting socket from its handshake to its end. It returns the reason for the end,
+// and whether the handshake had succeeded.
+func (s *socket) serveDialed(ctx context.Context, nc net.Conn, p *pipe) (established bool, err error) {
 	defer nc.Close()
-	peer, err := zmtp.Handshake(ctx, nc, dialed == nil, s.zmtp)
+	peer, err := s.handshake(ctx, nc, p.endpoint, false)
 	if err != nil {
-		s.emit(EventHandshakeFailed, endpoint, remote, err)
 		return false, err
 	}
-	p := dialed
-	if p == nil {
-		p = newPipe(s, endpoint)
-		if !s.addPipe(p) {
-			return false, ErrClosed
-		}
-		defer s.dropPipe(p)
-	}
-	c := &conn{p: p, nc: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
-	err = c.run(ctx, remote)
-	return true, err
+	return true, newConn(p, nc, peer).run(ctx)
 }
 
-// run attaches the connection to its pipe until it ends.
-func (c *conn) run(ctx context.Context, remote string) error {
+// welcome does the handshake of a connection that came in at an endpoint, which ctx bounds. It returns nil where there is no
+// peer now.
+func (s *socket) welcome(ctx context.Context, nc net.Conn, endpoint string) *conn {
+	peer, err := s.handshake(ctx, nc, endpoint, true)
+	if err != nil {
+		return nil
+	}
+	p := newPipe(s, endpoint)
+	if !s.addPipe(p) {
+		s.emit(EventHandshakeFailed, endpoint, nc.RemoteAddr().String(), newHandshakeError(errUnbound))
+		return nil
+	}
+	return newConn(p, nc, peer)
+}
+
+var errUnbound = errors.New("the endpoint was unbound meanwhile")
+
+// serveAccepted runs the connection of a welcome peer to its end.
+func (s *socket) serveAccepted(c *conn) {
+	_ = c.run(s.life) // the reason is in the event
+	s.dropPipe(c.p)
+}
+
+func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, server bool) (*zmtp.Peer, error) {
+	peer, err := zmtp.Handshake(ctx, nc, server, s.zmtp)
+	if err != nil {
+		s.emit(EventHandshakeFailed, endpoint, nc.RemoteAddr().String(), newHandshakeError(err))
+	}
+	return peer, err
+}
+
+func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
+	return &conn{p: p, nc: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
+}
+
+// run attaches the connection to its pipe until it ends, and returns why it ended.
+func (c *conn) run(ctx context.Context) error {
+	remote := c.nc.RemoteAddr().String()
 	p, s := c.p, c.p.s
 	p.out.restart()
 	p.setPeer(c, nil)
-	defer context.AfterFunc(ctx, c.close)()
-	s.emit(EventHandshakeSucceeded, p.endpoint, remote, nil)
+	defer context.AfterFunc(ctx, func() { c.fail(net.ErrClosed) })()
 	s.attached(p)
+	s.emit(EventHandshakeSucceeded, p.endpoint, remote, nil)
 
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
 		c.writeLoop()
 	}()
-	err := c.readLoop()
-	c.close()
+	c.fail(c.readLoop())
 	<-written
 
 	p.setPeer(nil, nil)
 	s.detached(p)
-	s.emit(EventDisconnected, p.endpoint, remote, err)
-	return err
+	s.emit(EventDisconnected, p.endpoint, remote, c.err)
+	return c.err
 }
 
-// close ends the connection at once. Both goroutines then come to their end.
-func (c *conn) close() {
+// fail ends the connection at once, for the reason err. Both goroutines then come to their end.
+func (c *conn) fail(err error) {
 	c.once.Do(func() {
+		c.err = err
 		close(c.gone)
 		c.nc.Close()
 	})
@@ -90,9 +115,10 @@ func (c *conn) wakeWriter() {
 	}
 }
 
-// subscribe sends a subscription or a cancellation, in the form that the peer's version has for it.
-func (c *conn) subscribe(topic []byte, cancel bool) {
-	c.p.out.control(func(dst []byte) []byte { return wire.AppendSubscribe(dst, c.peer.Minor, cancel, topic) })
+// subscribe sends a subscription or a cancellation, in the form that the peer's version has for it. It returns how many bytes
+// of such news wait for the peer.
+func (c *conn) subscribe(topic []byte, cancel bool) int {
+	return c.p.out.control(func(dst []byte) []byte { return wire.AppendSubscribe(dst, c.peer.Minor, cancel, topic) })
 }
 
 // writeLoop writes what waits in the pipe's queue, everything that there is with each write.
@@ -119,8 +145,8 @@ func (c *conn) writeLoop() {
 		}
 		written, err := c.write(b, &vec)
 		if err != nil {
-			q.putBack(unsent(b.segs, max(written-len(b.ctl), 0)))
-			c.close()
+			c.takeBack(b, max(written-len(b.ctl), 0))
+			c.fail(err)
 			return
 		}
 		size := 0
@@ -129,8 +155,18 @@ func (c *conn) writeLoop() {
 			seg.slab.release(1)
 			b.segs[i] = segment{}
 		}
+		q.sent()
 		c.p.sent(b.n, size)
 	}
+}
+
+// takeBack returns to the queue what a failed write has not sent whole.
+func (c *conn) takeBack(b batch, written int) {
+	n, size := weigh(b.segs)
+	rest := unsent(b.segs, written)
+	restN, restSize := weigh(rest)
+	c.p.sent(n-restN, size-restSize)
+	c.p.out.putBack(rest)
 }
 
 // write writes a batch with one system call where the system can.
@@ -159,11 +195,8 @@ func (c *conn) write(b batch, vec *net.Buffers) (int, error) {
 func (c *conn) sayGoodbye() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(goodbye)) != nil {
-		c.close()
+		c.fail(net.ErrClosed) // the reader has nothing to wait for
 	}
 }
 
-var (
-	errNestedCommand = errors.New("peer sent a command within a message")
-	errTooLarge      = errors.New("peer sent a message larger than Config.MaxMessageSize")
-)
+var errNestedCommand = errors.New("peer sent a command within a message")

@@ -15,40 +15,52 @@ type dialer struct {
 	s        *socket
 	pipe     *pipe
 	ep       endpoint
-	endpoint string // as the user wrote it
+	endpoint string          // as the user wrote it
+	life     context.Context // ends with stop
 	cancel   context.CancelFunc
 	ended    chan struct{}
 	linked   chan *inprocLink // of capacity one; inproc: the endpoint was bound
 }
 
-// dial starts a dialer.
-func (s *socket) dial(ep endpoint, name string) (*dialer, error) {
+// newDialer makes a dialer for an endpoint that the user wrote as name.
+func newDialer(s *socket, ep endpoint, name string) *dialer {
 	d := &dialer{s: s, ep: ep, endpoint: name, pipe: newPipe(s, name), ended: make(chan struct{}), linked: make(chan *inprocLink, 1)}
 	d.pipe.dialed = true
-	if !s.addPipe(d.pipe) {
-		return nil, ErrClosed
-	}
+	d.life, d.cancel = context.WithCancel(s.life)
 	if s.cfg.Immediate {
 		d.pipe.out.close()
-	} else {
-		s.pat.open(d.pipe)
 	}
-	var ctx context.Context
-	ctx, d.cancel = context.WithCancel(s.life)
-	s.wg.Add(1)
-	if ep.transport == "inproc" {
-		first := inprocs.connect(d)
-		go d.run(func() { d.keepInproc(ctx, first) })
-	} else {
-		go d.run(func() { d.keepTCP(ctx) })
-	}
-	return d, nil
+	return d
 }
 
-func (d *dialer) run(keep func()) {
-	defer d.s.wg.Done()
-	defer close(d.ended)
-	keep()
+// start begins to connect. An inproc endpoint that is bound is connected when start returns.
+func (d *dialer) start() {
+	s := d.s
+	if !s.cfg.Immediate {
+		s.pat.open(d.pipe)
+		s.announceRoom()
+	}
+	s.emit(EventConnectDelayed, d.endpoint, "", nil)
+	keep := d.keepTCP
+	if d.ep.transport == "inproc" {
+		link := inprocs.connect(d)
+		keep = func() { d.keepInproc(link) }
+	}
+	s.wg.Go(func() {
+		keep()
+		close(d.ended)
+		s.changed.wakeAll()
+	})
+}
+
+// running reports whether the dialer may still make connections.
+func (d *dialer) running() bool {
+	select {
+	case <-d.ended:
+		return false
+	default:
+		return true
+	}
 }
 
 // stop ends the connection, and returns when that is done.
@@ -57,29 +69,32 @@ func (d *dialer) stop() {
 	<-d.ended
 }
 
-func (d *dialer) keepTCP(ctx context.Context) {
+func (d *dialer) keepTCP() {
 	s := d.s
 	wait := s.cfg.ReconnectInterval
-	s.emit(EventConnectDelayed, d.endpoint, "", nil)
 	for {
-		established, err := d.connect(ctx)
-		if ctx.Err() != nil || d.finished() {
+		established, err := d.connect()
+		if d.life.Err() != nil || d.finished() {
 			return
 		}
 		if established {
 			wait = s.cfg.ReconnectInterval
 		}
 		s.emit(EventConnectRetried, d.endpoint, "", err)
-		if !pause(ctx, d.delay(wait, err)) {
+		if !pause(d.life, spread(wait, err)) {
 			return
 		}
-		wait = max(wait, min(2*wait, s.cfg.ReconnectMax))
+		wait = longer(wait, s.cfg.ReconnectMax)
 	}
 }
 
-// delay spreads a wait over half to one and a half of it. A peer that refused us is left alone for longer, since the same
-// credentials will not please it at once (RFC 37, section 3.2).
-func (d *dialer) delay(wait time.Duration, err error) time.Duration {
+// longer returns the wait that follows a wait: twice as long, up to limit where that is larger.
+func longer(wait, limit time.Duration) time.Duration { return max(wait, min(2*wait, limit)) }
+
+// spread returns a random duration between half of wait and one and a half of it, so that the peers of a socket that went
+// away do not come back all at once. A peer that refused us is left alone for longer, since the same settings will not
+// please it at once (RFC 37, section 3.2).
+func spread(wait time.Duration, err error) time.Duration {
 	var handshake *zmtp.HandshakeError
 	if errors.As(err, &handshake) && handshake.Fatal() {
 		wait = max(10*wait, time.Second)
@@ -87,31 +102,29 @@ func (d *dialer) delay(wait time.Duration, err error) time.Duration {
 	return wait/2 + rand.N(wait)
 }
 
-// finished reports whether a closing socket has no more to do here.
+// finished reports whether a closing socket, or one that disconnects, has no more to do here.
 func (d *dialer) finished() bool {
-	q := &d.pipe.out
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.draining && q.n == 0
+	if !d.pipe.over.Load() && d.s.pat.orphans() > 0 {
+		return false // the next peer may take them
+	}
+	return d.pipe.out.drained()
 }
 
 // connect makes one connection and serves it to its end. The host name is resolved anew each time.
-func (d *dialer) connect(ctx context.Context) (established bool, err error) {
+func (d *dialer) connect() (established bool, err error) {
 	dial := net.Dialer{Timeout: d.s.cfg.HandshakeTimeout}
-	nc, err := dial.DialContext(ctx, "tcp", d.ep.address())
+	nc, err := dial.DialContext(d.life, "tcp", d.ep.address())
 	if err != nil {
 		return false, err
 	}
 	d.s.emit(EventConnected, d.endpoint, nc.RemoteAddr().String(), nil)
 	defer d.retire()
-	return d.s.serve(ctx, nc, d.endpoint, d.pipe)
+	return d.s.serveDialed(d.life, nc, d.pipe)
 }
 
 // retire takes back what waited in the pipe for a peer that went away, where messages wait for completed connections only.
 func (d *dialer) retire() {
 	if d.s.cfg.Immediate {
-		if segs := d.pipe.out.close(); len(segs) > 0 {
-			d.s.pat.orphaned(segs)
-		}
+		d.s.abandon(d.pipe)
 	}
 }

@@ -3,6 +3,7 @@ package zmq
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 )
 
@@ -20,27 +21,41 @@ func (s *socket) Bind(endpoint string) (resolved string, err error) {
 	if err != nil {
 		return "", s.opError("bind", endpoint, err)
 	}
-	if s.closing.Load() {
+	if !s.begin() {
 		return "", s.opError("bind", endpoint, ErrClosed)
 	}
+	defer s.wg.Done()
 	listen := s.listenTCP
 	if ep.transport == "inproc" {
 		listen = s.listenInproc
 	}
 	l, resolved, err := listen(ep)
+	if err == nil {
+		err = s.addListener(l, resolved)
+	}
 	if err != nil {
 		return "", s.opError("bind", endpoint, err)
 	}
-	s.mu.Lock()
-	if s.closing.Load() {
-		s.mu.Unlock()
-		l.stop()
-		return "", s.opError("bind", endpoint, ErrClosed)
-	}
-	s.listeners[resolved] = l
-	s.mu.Unlock()
-	s.emit(EventListening, resolved, "", nil)
 	return resolved, nil
+}
+
+// addListener puts a new listener into service.
+func (s *socket) addListener(l listener, resolved string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.Lock()
+	closing := s.closing.Load()
+	if !closing {
+		s.listeners[resolved] = l
+	}
+	s.mu.Unlock()
+	if closing {
+		l.stop()
+		return ErrClosed
+	}
+	s.emit(EventListening, resolved, "", nil)
+	l.start()
+	return nil
 }
 
 // Connect makes the socket connect to an endpoint, and again whenever the connection is lost, until Disconnect or Close.
@@ -51,44 +66,39 @@ func (s *socket) Connect(endpoint string) error {
 	if err != nil {
 		return s.opError("connect", endpoint, err)
 	}
-	s.connectMu.Lock()
-	defer s.connectMu.Unlock()
-	if s.connectOnce && s.connectedTo(endpoint) {
+	if !s.begin() {
+		return s.opError("connect", endpoint, ErrClosed)
+	}
+	defer s.wg.Done()
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.Lock()
+	if s.connectOnce && len(s.dialers[endpoint]) > 0 {
+		s.mu.Unlock()
 		return nil
 	}
-	d, err := s.dial(ep, endpoint)
-	if err != nil {
-		return s.opError("connect", endpoint, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	d := newDialer(s, ep, endpoint)
+	s.pipes[d.pipe] = struct{}{}
 	s.dialers[endpoint] = append(s.dialers[endpoint], d)
+	s.mu.Unlock()
+	d.start()
 	return nil
 }
 
-func (s *socket) connectedTo(endpoint string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.dialers[endpoint]) > 0
-}
-
-var errNotBound = errors.New("not bound there; take the endpoint that Bind returned")
-var errNotConnected = errors.New("not connected there; take the endpoint that was given to Connect")
+var (
+	errNotBound     = errors.New("not bound there; take the endpoint that Bind returned")
+	errNotConnected = errors.New("not connected there; take the endpoint that was given to Connect")
+)
 
 // Unbind undoes a Bind, by the endpoint that Bind returned. Peers that came in there are disconnected, after what is
 // queued for them was sent as far as Config.Linger allows.
 func (s *socket) Unbind(resolved string) error {
-	s.mu.Lock()
-	l, ok := s.listeners[resolved]
-	delete(s.listeners, resolved)
-	var pipes []*pipe
-	for p := range s.pipes {
-		if p.endpoint == resolved && !p.dialed {
-			pipes = append(pipes, p)
-		}
+	if !s.begin() {
+		return s.opError("unbind", resolved, ErrClosed)
 	}
-	s.mu.Unlock()
-	if !ok {
+	defer s.wg.Done()
+	l, pipes := s.removeListener(resolved)
+	if l == nil {
 		return s.opError("unbind", resolved, errNotBound)
 	}
 	l.stop()
@@ -97,22 +107,33 @@ func (s *socket) Unbind(resolved string) error {
 	return nil
 }
 
+// removeListener takes away a listener and returns it with the pipes to its peers. It returns nil where there is none.
+func (s *socket) removeListener(resolved string) (l listener, pipes []*pipe) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l = s.listeners[resolved]
+	delete(s.listeners, resolved)
+	for p := range s.pipes {
+		if p.endpoint == resolved && !p.dialed {
+			pipes = append(pipes, p)
+		}
+	}
+	return l, pipes
+}
+
 // Disconnect undoes a Connect, by the same endpoint. The peer is disconnected after what is queued for it was sent as far
 // as Config.Linger allows. Where there were several connections to the endpoint, the oldest ends.
 func (s *socket) Disconnect(endpoint string) error {
-	s.mu.Lock()
-	ds := s.dialers[endpoint]
-	if len(ds) == 0 {
-		s.mu.Unlock()
+	if !s.begin() {
+		return s.opError("disconnect", endpoint, ErrClosed)
+	}
+	defer s.wg.Done()
+	d := s.removeDialer(endpoint)
+	if d == nil {
 		return s.opError("disconnect", endpoint, errNotConnected)
 	}
-	d := ds[0]
-	if s.dialers[endpoint] = ds[1:]; len(ds) == 1 {
-		delete(s.dialers, endpoint)
-	}
-	s.mu.Unlock()
-	d.pipe.over.Store(true)
-	s.pat.detach(d.pipe) // nothing new for it from here on
 	s.finish([]*pipe{d.pipe})
 	d.stop()
 	s.dropPipe(d.pipe)
@@ -120,13 +141,33 @@ func (s *socket) Disconnect(endpoint string) error {
 	return nil
 }
 
+// removeDialer takes away the oldest dialer for an endpoint. It returns nil where there is none.
+func (s *socket) removeDialer(endpoint string) *dialer {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ds := s.dialers[endpoint]
+	if len(ds) == 0 {
+		return nil
+	}
+	if s.dialers[endpoint] = slices.Clone(ds[1:]); len(ds) == 1 {
+		delete(s.dialers, endpoint)
+	}
+	return ds[0]
+}
+
 // finish disconnects pipes after what is queued in them was sent, as far as the linger time allows.
 func (s *socket) finish(pipes []*pipe) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Linger)
-	defer cancel()
-	s.drain(ctx, pipes)
 	for _, p := range pipes {
-		p.cut()
+		p.over.Store(true)
+		s.pat.detach(p) // nothing new for it from here on
+	}
+	ctx, cancel := context.WithTimeout(s.life, s.cfg.Linger)
+	defer cancel()
+	s.drain(ctx, pipes, func() bool { return true })
+	for _, p := range pipes {
+		p.cut(net.ErrClosed)
 	}
 }
 

@@ -4,14 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"net"
+
+	"github.com/experimance/experimance-go/internal/zmtp"
 )
 
 // ErrClosed is what calls on a closed socket fail with, those included that were blocked when it was closed.
 // errors.Is(err, net.ErrClosed) holds for it.
 var ErrClosed = fmt.Errorf("zmq: socket closed: %w", net.ErrClosed)
 
-// ErrMessageTooLarge is what Send returns for a message over Config.MaxMessageSize; nothing of it was sent.
+// ErrMessageTooLarge is what Send returns for a message over Config.MaxMessageSize; nothing of it was sent. It is also why
+// a peer is disconnected that sends one.
 var ErrMessageTooLarge = errors.New("zmq: message larger than Config.MaxMessageSize")
+
+// ErrTooManySubscriptions is why a peer is disconnected that sends a PUB socket more subscriptions, or a PUB or PUSH socket
+// a larger frame, than Config.MaxSubscriptionBytes allows.
+var ErrTooManySubscriptions = errors.New("zmq: peer sent more than Config.MaxSubscriptionBytes")
 
 // ErrNoPeer is in the error of a Send that its context ended while no peer could take the message.
 var ErrNoPeer = errors.New("no peer could take the message")
@@ -24,6 +31,40 @@ type ConfigError struct {
 
 // Error names the field and what would be right.
 func (e *ConfigError) Error() string { return "zmq: Config." + e.Field + ": " + e.Reason }
+
+// HandshakeKind classifies failed handshakes.
+type HandshakeKind string
+
+// The kinds of failed handshake, after those of libzmq's socket monitor.
+const (
+	HandshakeNetwork        HandshakeKind = "network"        // no detail: the connection ended, or the time was up
+	HandshakeProtocol       HandshakeKind = "protocol"       // the peer speaks something else, or does not suit the socket
+	HandshakeAuthentication HandshakeKind = "authentication" // one side did not accept the other's credentials
+)
+
+// HandshakeError is the cause in an event of the kind EventHandshakeFailed.
+type HandshakeError struct {
+	Kind    HandshakeKind
+	Refused bool  // the peer itself said that it does not want us
+	Err     error // the cause
+}
+
+// Error tells with whom the handshake failed, and why.
+func (e *HandshakeError) Error() string { return "zmq: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// newHandshakeError gives the error of a handshake its public form.
+func newHandshakeError(err error) *HandshakeError {
+	e := &HandshakeError{Kind: HandshakeNetwork, Err: err}
+	var inner *zmtp.HandshakeError
+	if errors.As(err, &inner) {
+		e.Kind = HandshakeKind(inner.Kind)
+		_, e.Refused = inner.Reason()
+	}
+	return e
+}
 
 // OpError is a call on a socket that failed.
 type OpError struct {

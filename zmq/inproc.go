@@ -1,8 +1,9 @@
 package zmq
 
 import (
-	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/experimance/experimance-go/internal/zmtp"
@@ -12,8 +13,8 @@ import (
 // socket takes what waits in the sender's queue, as a connection's writer would.
 type inprocLink struct {
 	dialed, bound *pipe
-	once          sync.Once
 	gone          chan struct{} // closed when the link was parted
+	parted        bool          // guarded by the registry's mu
 }
 
 // other returns the pipe at the other end from p.
@@ -31,19 +32,49 @@ func (l *inprocLink) notify(p *pipe) {
 	}
 }
 
+// senderFirst returns both pipes, first the one whose socket may get subscriptions through it: it must know the peer from
+// before the first to after the last of them.
+func (l *inprocLink) senderFirst() [2]*pipe {
+	if l.bound.s.sink {
+		return [2]*pipe{l.dialed, l.bound}
+	}
+	return [2]*pipe{l.bound, l.dialed}
+}
+
+// join puts the link into use. The registry's mu is held, so that nobody parts it meanwhile.
+func (l *inprocLink) join() {
+	pipes := l.senderFirst()
+	for _, p := range pipes {
+		p.linkTo(l)
+	}
+	l.bound.s.emit(EventAccepted, l.bound.endpoint, "", nil)
+	l.dialed.s.emit(EventConnected, l.dialed.endpoint, "", nil)
+	for _, p := range pipes {
+		p.s.attached(p)
+		p.s.emit(EventHandshakeSucceeded, p.endpoint, "", nil)
+	}
+}
+
 // part ends the link. What was sent is received still, however much it is, unless the receiving socket is closed.
 func (l *inprocLink) part() {
-	l.once.Do(func() {
-		l.bound.unlink(l.dialed)
-		l.dialed.unlink(l.bound)
-		l.dialed.s.detached(l.dialed)
-		l.bound.s.detached(l.bound)
-		l.dialed.s.emit(EventDisconnected, l.dialed.endpoint, "", nil)
-		l.bound.s.emit(EventDisconnected, l.bound.endpoint, "", nil)
-		l.bound.s.dropPipe(l.bound)
-		l.dialed.s.announceRoom()
-		close(l.gone)
-	})
+	inprocs.mu.Lock()
+	defer inprocs.mu.Unlock()
+	if l.parted {
+		return
+	}
+	l.parted = true
+	pipes := l.senderFirst()
+	slices.Reverse(pipes[:])
+	for _, p := range pipes {
+		p.unlink(l.other(p))
+	}
+	for _, p := range pipes {
+		p.s.detached(p)
+		p.s.emit(EventDisconnected, p.endpoint, "", nil)
+	}
+	l.bound.s.dropPipe(l.bound)
+	l.dialed.s.announceRoom()
+	close(l.gone)
 }
 
 // unlink takes over what other sent to p and forgets other.
@@ -118,26 +149,32 @@ type inprocListener struct {
 
 var errInprocTaken = errors.New("name is bound already in this process")
 
-// listenInproc binds a name, and links those that wait for it.
+// listenInproc binds a name.
 func (s *socket) listenInproc(ep endpoint) (listener, string, error) {
 	l := &inprocListener{s: s, name: ep.name, endpoint: "inproc://" + ep.name}
+	inprocs.mu.Lock()
+	defer inprocs.mu.Unlock()
+	if inprocs.bound[ep.name] != nil {
+		return nil, "", errInprocTaken
+	}
+	inprocs.bound[ep.name] = l
+	return l, l.endpoint, nil
+}
+
+// start links those that wait for the name.
+func (l *inprocListener) start() {
 	r := &inprocs
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.bound[ep.name] != nil {
-		return nil, "", errInprocTaken
-	}
-	r.bound[ep.name] = l
-	waiting := r.waiting[ep.name]
-	delete(r.waiting, ep.name)
+	waiting := r.waiting[l.name]
+	delete(r.waiting, l.name)
 	for _, d := range waiting {
 		if link := l.link(d); link != nil {
 			d.linked <- link
 		} else {
-			r.waiting[ep.name] = append(r.waiting[ep.name], d)
+			r.waiting[l.name] = append(r.waiting[l.name], d)
 		}
 	}
-	return l, l.endpoint, nil
 }
 
 func (l *inprocListener) stop() {
@@ -149,26 +186,20 @@ func (l *inprocListener) stop() {
 // link joins a dialer's pipe to a new pipe of the listener's socket. It returns nil where the two do not fit.
 func (l *inprocListener) link(d *dialer) *inprocLink {
 	if !zmtp.Compatible(d.s.kind, l.s.kind) {
-		err := &OpError{Op: "connect", Socket: d.s.kind, Endpoint: d.endpoint, Err: errors.New("cannot talk to a " + l.s.kind)}
+		err := fmt.Errorf("a %s cannot talk to a %s", d.s.kind, l.s.kind)
 		d.s.emit(EventHandshakeFailed, d.endpoint, "", err)
+		l.s.emit(EventHandshakeFailed, l.endpoint, "", err)
 		return nil
 	}
 	link := &inprocLink{dialed: d.pipe, bound: newPipe(l.s, l.endpoint), gone: make(chan struct{})}
 	if !l.s.addPipe(link.bound) {
 		return nil
 	}
-	link.bound.linkTo(link)
-	link.dialed.linkTo(link)
-	l.s.emit(EventAccepted, l.endpoint, "", nil)
-	d.s.emit(EventConnected, d.endpoint, "", nil)
-	l.s.attached(link.bound)
-	d.s.attached(link.dialed)
-	l.s.emit(EventHandshakeSucceeded, l.endpoint, "", nil)
-	d.s.emit(EventHandshakeSucceeded, d.endpoint, "", nil)
+	link.join()
 	return link
 }
 
-// connect links d if its endpoint is bound; otherwise d.linked gets the link when it is.
+// connect links d if its endpoint is bound to a socket that fits; otherwise d.linked gets the link when it is.
 func (r *inprocRegistry) connect(d *dialer) *inprocLink {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -204,25 +235,31 @@ func (r *inprocRegistry) forget(d *dialer) *inprocLink {
 }
 
 // keepInproc waits for the endpoint to be bound, and again when the link was parted.
-func (d *dialer) keepInproc(ctx context.Context, link *inprocLink) {
+func (d *dialer) keepInproc(link *inprocLink) {
 	for {
 		if link == nil {
 			select {
 			case link = <-d.linked:
-			case <-ctx.Done():
+			case <-d.life.Done():
 				if link = inprocs.forget(d); link != nil {
 					link.part()
 				}
 				return
 			}
 		}
+		if d.pipe.out.isDraining() {
+			link.part() // which hands over all that waits
+		}
 		select {
 		case <-link.gone:
-		case <-ctx.Done():
+		case <-d.life.Done():
 			link.part()
 			return
 		}
 		d.retire()
+		if d.finished() {
+			return
+		}
 		d.s.emit(EventConnectRetried, d.endpoint, "", nil)
 		link = inprocs.connect(d)
 	}

@@ -117,11 +117,22 @@ func (in *inbox) pop() Message {
 	}
 	in.n--
 	in.size -= end
-	if in.blocked && in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
-		in.blocked = false
-		in.room <- struct{}{}
+	if in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
+		in.unblock()
 	}
 	return m
+}
+
+// unblock lets a reader go on that waits for room. A signal that an earlier connection's reader has not taken will do.
+func (in *inbox) unblock() {
+	if !in.blocked {
+		return
+	}
+	in.blocked = false
+	select {
+	case in.room <- struct{}{}:
+	default:
+	}
 }
 
 // refill takes over what waits in an inproc peer's queue, if there is one, and reports whether that made room for which
@@ -148,6 +159,7 @@ func (in *inbox) fetch(p *pipe) (asked bool) {
 	}
 	in.n += b.n
 	in.size += size
+	p.out.sent()
 	p.sent(b.n, size)
 	return b.asked
 }
@@ -189,12 +201,24 @@ func (in *inbox) push(seg segment) {
 		seg.slab.release(seg.n)
 		return
 	}
+	in.compact()
 	in.segs = append(in.segs, seg)
 	in.n += seg.n
 	in.size += len(seg.b)
 	q.join(in)
 	q.mu.Unlock()
 	q.arrived.wake(seg.n)
+}
+
+// compact makes the slots of segments that were received ready for use again, where most are. Else an inbox that never
+// gets empty would grow for ever.
+func (in *inbox) compact() {
+	if len(in.segs) < cap(in.segs) || in.head < len(in.segs)/2 {
+		return
+	}
+	left := copy(in.segs, in.segs[in.head:])
+	clear(in.segs[left:])
+	in.segs, in.head = in.segs[:left], 0
 }
 
 // notify tells the queue that an inproc peer has messages.
@@ -235,10 +259,7 @@ func (q *inQueue) close() {
 			seg.slab.release(seg.n)
 		}
 		in.segs, in.head, in.n, in.size = nil, 0, 0, 0
-		if in.blocked {
-			in.blocked = false
-			in.room <- struct{}{}
-		}
+		in.unblock()
 	}
 	q.mu.Unlock()
 	q.arrived.wakeAll()

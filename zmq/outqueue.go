@@ -126,12 +126,14 @@ func (q *outQueue) room(size int) *segment {
 	return &q.segs[len(q.segs)-1]
 }
 
-// control queues a command frame, which append adds to its argument. There is no bound: what is sent on a peer's demand
-// must be bounded by the caller.
-func (q *outQueue) control(appendTo func(dst []byte) []byte) {
+// control queues a command frame, which appendTo adds to its argument. It returns how many bytes of such frames wait: there
+// is no bound but what the caller makes of that.
+func (q *outQueue) control(appendTo func(dst []byte) []byte) int {
 	q.mu.Lock()
 	q.ctl = appendTo(q.ctl)
+	waiting := len(q.ctl)
 	q.unlockAfter(0, 0)
+	return waiting
 }
 
 // batch is what a consumer takes from an outQueue in one go.
@@ -167,10 +169,9 @@ func (q *outQueue) putBack(segs []segment) {
 	if len(segs) == 0 {
 		return
 	}
-	for _, seg := range segs {
-		q.n += seg.n
-		q.size += len(seg.b)
-	}
+	n, size := weigh(segs)
+	q.n += n
+	q.size += size
 	q.segs = append(append([]segment(nil), segs...), q.segs...)
 }
 
@@ -210,6 +211,20 @@ func (q *outQueue) drain() {
 	q.mu.Lock()
 	q.draining = true
 	q.unlockAfter(0, 0)
+}
+
+// isDraining reports whether the queue is to be drained.
+func (q *outQueue) isDraining() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.draining
+}
+
+// drained reports whether the queue is to be drained, and empty.
+func (q *outQueue) drained() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.draining && q.n == 0
 }
 
 // encodedSize is how many bytes the frames take on the wire.
@@ -276,6 +291,15 @@ func unsent(segs []segment, written int) []segment {
 		return segs[i:]
 	}
 	return nil
+}
+
+// weigh returns how many messages and bytes are in segs.
+func weigh(segs []segment) (n, size int) {
+	for _, seg := range segs {
+		n += seg.n
+		size += len(seg.b)
+	}
+	return n, size
 }
 
 // discard drops the references of segs and returns how many messages they held.

@@ -69,21 +69,22 @@ func (p *pipe) wake() {
 
 // sent counts messages that have left the queue for good.
 func (p *pipe) sent(n, size int) {
-	p.out.sent()
 	p.s.messagesSent.Add(uint64(n))
 	p.s.bytesSent.Add(uint64(size))
 }
 
-// subscribe tells the peer of a subscription, or of its end.
-func (p *pipe) subscribe(topic []byte, cancel bool) {
+// subscribe tells the peer of a subscription, or of its end. It returns how many bytes of such news the peer has not taken
+// yet.
+func (p *pipe) subscribe(topic []byte, cancel bool) (waiting int) {
 	c, l := p.peer()
 	if c != nil {
-		c.subscribe(topic, cancel)
+		waiting = c.subscribe(topic, cancel)
 	}
 	if l != nil {
 		other := l.other(p)
 		other.s.pat.subscription(other, topic, cancel)
 	}
+	return waiting
 }
 
 // drain has the queue sent to its end, after which the connection is closed.
@@ -94,14 +95,14 @@ func (p *pipe) drain() {
 	}
 }
 
-// drained reports whether nothing is left to be done for a pipe that drains.
-func (p *pipe) drained() bool { return !p.live() && p.out.waiting() == 0 }
+// draining reports whether something is left to be done for a pipe that drains.
+func (p *pipe) draining() bool { return p.live() || p.out.waiting() > 0 }
 
-// cut ends the present connection at once.
-func (p *pipe) cut() {
+// cut ends the present connection at once, for the reason err.
+func (p *pipe) cut(err error) {
 	c, l := p.peer()
 	if c != nil {
-		c.close()
+		c.fail(err)
 	}
 	if l != nil {
 		l.part()

@@ -19,7 +19,7 @@ func NewPub(cfg Config) (*Pub, error) {
 	}
 	s.connectOnce = true
 	p := &Pub{socket: s}
-	p.distributor = distributor{s: s, topics: map[*pipe]map[string]struct{}{}}
+	p.distributor = distributor{s: s, wishes: map[*pipe]*wishes{}}
 	s.pat = &p.distributor
 	return p, nil
 }
@@ -54,9 +54,9 @@ type distributor struct {
 
 	mu     sync.Mutex
 	prefix trie[*pipe]
-	topics map[*pipe]map[string]struct{} // what each peer has subscribed to
-	found  []*pipe                       // scratch for send
-	round  uint64                        // of send: marks the pipes that it has seen
+	wishes map[*pipe]*wishes
+	found  []*pipe // scratch for send
+	round  uint64  // of send: marks the pipes that it has seen
 }
 
 func (d *distributor) send(ctx context.Context, frames [][]byte) error {
@@ -116,31 +116,55 @@ func (d *distributor) subscribers(topic []byte) int {
 	return len(d.found)
 }
 
-// subscription keeps one entry for each peer and prefix, however often the peer subscribes.
-func (d *distributor) subscription(p *pipe, topic []byte, cancel bool) {
+// wishes is what one peer has subscribed to.
+type wishes struct {
+	topics map[string]struct{}
+	cost   int
+}
+
+// wishCost is what a subscription costs beside twice its length: once in the trie, once in the peer's wishes.
+const wishCost = 256
+
+// attach makes the peer known.
+func (d *distributor) attach(p *pipe) {
 	d.mu.Lock()
-	if cancel {
-		if d.prefix.remove(topic, p) {
-			delete(d.topics[p], string(topic))
-		}
-	} else if d.prefix.add(topic, p) {
-		if d.topics[p] == nil {
-			d.topics[p] = map[string]struct{}{}
-		}
-		d.topics[p][string(topic)] = struct{}{}
+	defer d.mu.Unlock()
+	if !p.over.Load() {
+		d.wishes[p] = &wishes{topics: map[string]struct{}{}}
 	}
-	d.mu.Unlock()
-	d.s.changed.wakeAll()
+}
+
+// subscription keeps one entry for each peer and prefix, however often the peer subscribes.
+func (d *distributor) subscription(p *pipe, topic []byte, cancel bool) (cost int) {
+	d.mu.Lock()
+	defer d.s.changed.wakeAll()
+	defer d.mu.Unlock()
+	w := d.wishes[p]
+	switch {
+	case w == nil: // nothing new for a peer that is about to be disconnected
+		return 0
+	case cancel && d.prefix.remove(topic, p):
+		delete(w.topics, string(topic))
+		w.cost -= 2*len(topic) + wishCost
+	case !cancel && d.prefix.add(topic, p):
+		w.topics[string(topic)] = struct{}{}
+		w.cost += 2*len(topic) + wishCost
+	}
+	return w.cost
 }
 
 // detach forgets what the peer had subscribed to: it will subscribe again if it comes back.
 func (d *distributor) detach(p *pipe) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for topic := range d.topics[p] {
+	w := d.wishes[p]
+	if w == nil {
+		return
+	}
+	for topic := range w.topics {
 		d.prefix.remove([]byte(topic), p)
 	}
-	delete(d.topics, p)
+	delete(d.wishes, p)
 }
 
 // orphaned counts the messages of a subscriber that is gone.

@@ -45,8 +45,8 @@ type balancer struct {
 	turn atomic.Uint32
 	ring atomic.Pointer[[]*pipe] // those that may be sent to; replaced, never changed
 
-	mu      sync.Mutex
-	orphans []segment // messages whose peer went away, and for which no other had room yet
+	mu   sync.Mutex
+	lost []segment // messages whose peer went away, and for which no other had room yet
 }
 
 func (b *balancer) pipes() []*pipe {
@@ -132,23 +132,30 @@ func (b *balancer) detach(p *pipe) {
 
 func (b *balancer) orphaned(segs []segment) {
 	b.mu.Lock()
-	b.orphans = append(b.orphans, segs...)
+	b.lost = append(b.lost, segs...)
 	b.mu.Unlock()
 	b.roomMade()
+}
+
+func (b *balancer) orphans() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, _ := weigh(b.lost)
+	return n
 }
 
 // roomMade gives the messages of lost peers to others.
 func (b *balancer) roomMade() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.orphans) > 0 {
-		seg := b.orphans[0]
+	for len(b.lost) > 0 {
+		seg := b.lost[0]
 		if b.s.life.Err() != nil {
-			b.s.drop(b.orphans[:1])
+			b.s.drop(b.lost[:1])
 		} else if !b.each(func(q *outQueue) bool { return q.putSegment(seg, true) == putDone }) {
 			return
 		}
-		b.orphans = b.orphans[1:]
+		b.lost = b.lost[1:]
 	}
 }
 

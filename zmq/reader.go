@@ -1,6 +1,9 @@
 package zmq
 
 import (
+	"errors"
+	"io"
+
 	"github.com/experimance/experimance-go/internal/wire"
 )
 
@@ -24,6 +27,7 @@ type reader struct {
 	need  int // bytes that the message at next takes at least; 0 where none of it is there
 	last  int // size of the last whole message
 	trust int // the most memory taken for a message on the mere word of the peer
+	limit int64
 }
 
 const (
@@ -34,7 +38,10 @@ const (
 
 // readLoop reads until the connection ends, and returns why.
 func (c *conn) readLoop() error {
-	r := &reader{c: c, want: firstRead, trust: headStart}
+	r := &reader{c: c, want: firstRead, trust: headStart, limit: c.p.s.cfg.MaxMessageSize}
+	if c.p.in == nil {
+		r.limit = min(r.limit, int64(c.p.s.cfg.MaxSubscriptionBytes))
+	}
 	r.slab = newSlab(max(r.want, len(c.peer.Buffered)))
 	r.end = copy(r.slab.b, c.peer.Buffered)
 	c.peer.Buffered = nil
@@ -53,6 +60,9 @@ func (c *conn) readLoop() error {
 			r.want *= 4
 		}
 		r.end += n
+		if errors.Is(err, io.EOF) && r.end > r.next {
+			return io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			return err
 		}
@@ -86,8 +96,11 @@ func (r *reader) frame() (bool, error) {
 		}
 		return false, nil
 	}
-	if size > r.c.p.s.cfg.MaxMessageSize-int64(r.pos-r.next+head) {
-		return false, errTooLarge
+	if size > r.limit-int64(r.pos-r.next+head) {
+		if r.c.p.in == nil {
+			return false, ErrTooManySubscriptions
+		}
+		return false, ErrMessageTooLarge
 	}
 	frame := head + int(size)
 	if frame > len(b) {
@@ -112,10 +125,11 @@ func (r *reader) message(flags byte, body []byte, frame int) error {
 	r.pos += frame
 	p := r.c.p
 	if p.in == nil {
-		if topic, cancel, ok := wire.ParseSubscription(flags, body); ok && r.pos == r.next+frame {
-			p.s.pat.subscription(p, topic, cancel)
-		}
+		single := r.pos == r.next+frame
 		r.start, r.next = r.pos, r.pos
+		if topic, cancel, ok := wire.ParseSubscription(flags, body); ok && single {
+			return r.subscription(topic, cancel)
+		}
 		return nil
 	}
 	if r.room == 0 {
@@ -169,8 +183,7 @@ func (r *reader) command(flags byte, body []byte, frame int) error {
 	r.pos += frame
 	r.start, r.next = r.pos, r.pos
 	if topic, cancel, ok := wire.ParseSubscription(flags, body); ok {
-		r.c.p.s.pat.subscription(r.c.p, topic, cancel)
-		return nil
+		return r.subscription(topic, cancel)
 	}
 	name, data, err := wire.ParseCommand(body)
 	if err != nil {
@@ -178,6 +191,15 @@ func (r *reader) command(flags byte, body []byte, frame int) error {
 	}
 	if string(name) == wire.CommandPing {
 		return r.ping(data)
+	}
+	return nil
+}
+
+// subscription passes on what the peer wants, or no longer wants, as long as that is not too much.
+func (r *reader) subscription(topic []byte, cancel bool) error {
+	p := r.c.p
+	if p.s.pat.subscription(p, topic, cancel) > p.s.cfg.MaxSubscriptionBytes {
+		return ErrTooManySubscriptions
 	}
 	return nil
 }

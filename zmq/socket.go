@@ -2,6 +2,8 @@ package zmq
 
 import (
 	"context"
+	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -28,12 +30,14 @@ type socket struct {
 	dropped       atomic.Uint64
 	eventsDropped atomic.Uint64
 
-	life context.Context // ends when the socket is torn down; governs every goroutine of the socket
-	kill context.CancelFunc
-	wg   sync.WaitGroup // every goroutine of the socket
-	done chan struct{}  // closed when Close has finished
+	life   context.Context // ends when the socket is torn down; governs every goroutine of the socket
+	kill   context.CancelFunc
+	linger context.Context // ends when a closing socket gives up on what is queued
+	hurry  context.CancelFunc
+	wg     sync.WaitGroup // every goroutine of the socket, and the calls that add some
+	done   chan struct{}  // closed when Close has finished
 
-	connectMu sync.Mutex // makes one Connect wait for the other
+	changing sync.Mutex // held while an endpoint is added or taken away, the start of its service included
 
 	closing atomic.Bool // set with mu held
 
@@ -52,25 +56,29 @@ type pattern interface {
 	attach(p *pipe)
 	detach(p *pipe)
 	// orphaned takes over the messages that waited for a peer that will not come back. roomMade is called when a peer may
-	// have room for them.
+	// have room for them. orphans counts those that wait for that.
 	orphaned(segs []segment)
 	roomMade()
-	// subscription is called for each subscription or cancellation that a peer sent.
-	subscription(p *pipe, topic []byte, cancel bool)
+	orphans() int
+	// subscription is called for each subscription or cancellation that a peer sent. It returns what the peer's
+	// subscriptions cost, in bytes.
+	subscription(p *pipe, topic []byte, cancel bool) int
 }
 
 // noPattern has the methods that most patterns have no use for.
 type noPattern struct{}
 
-func (noPattern) open(*pipe)                       {}
-func (noPattern) attach(*pipe)                     {}
-func (noPattern) detach(*pipe)                     {}
-func (noPattern) roomMade()                        {}
-func (noPattern) subscription(*pipe, []byte, bool) {}
+func (noPattern) open(*pipe)                           {}
+func (noPattern) attach(*pipe)                         {}
+func (noPattern) detach(*pipe)                         {}
+func (noPattern) roomMade()                            {}
+func (noPattern) orphans() int                         { return 0 }
+func (noPattern) subscription(*pipe, []byte, bool) int { return 0 }
 
-// listener is a bound endpoint.
+// listener is a bound endpoint, at which no peers are accepted before start.
 type listener interface {
-	// stop refuses new peers, and returns when no more will come.
+	start()
+	// stop refuses new peers, those in their handshake included.
 	stop()
 }
 
@@ -91,7 +99,20 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 	}
 	s.zmtp = zmtp.Config{SocketType: kind, Timeout: s.cfg.HandshakeTimeout}
 	s.life, s.kill = context.WithCancel(context.Background())
+	s.linger, s.hurry = context.WithCancel(s.life)
 	return s, nil
+}
+
+// begin starts a call that changes the endpoints, for which Close will wait. It reports false on a closing socket.
+// Otherwise the caller calls wg.Done in the end.
+func (s *socket) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		return false
+	}
+	s.wg.Add(1)
+	return true
 }
 
 // opError wraps a failed call's cause.
@@ -105,11 +126,11 @@ func (s *socket) announceRoom() {
 	s.room.wakeAll()
 }
 
-// addPipe registers a new pipe. It reports false on a closing socket.
+// addPipe registers the pipe to a peer that came in. It reports false where the endpoint is not bound any more.
 func (s *socket) addPipe(p *pipe) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing.Load() {
+	if s.listeners[p.endpoint] == nil {
 		return false
 	}
 	s.pipes[p] = struct{}{}
@@ -121,6 +142,12 @@ func (s *socket) dropPipe(p *pipe) {
 	s.mu.Lock()
 	delete(s.pipes, p)
 	s.mu.Unlock()
+	s.abandon(p)
+	s.changed.wakeAll()
+}
+
+// abandon closes a pipe's queue and hands what waited in it to the pattern.
+func (s *socket) abandon(p *pipe) {
 	if segs := p.out.close(); len(segs) > 0 {
 		s.pat.orphaned(segs)
 	}
@@ -194,24 +221,27 @@ func (s *socket) Close() error {
 }
 
 // Shutdown is Close with the time for sending what is queued bounded by ctx instead of Config.Linger. It returns nil also
-// where messages were dropped: Stats tells how many.
+// where messages were dropped: Stats tells how many. Of several calls at once, the one with the least time decides.
 func (s *socket) Shutdown(ctx context.Context) error {
+	defer context.AfterFunc(ctx, s.hurry)()
 	s.mu.Lock()
 	first := !s.closing.Swap(true)
 	s.mu.Unlock()
 	if first {
-		s.shutdown(ctx)
+		s.shutdown()
 		close(s.done)
 	}
 	<-s.done
 	return nil
 }
 
-func (s *socket) shutdown(ctx context.Context) {
+func (s *socket) shutdown() {
+	s.changing.Lock()
 	s.mu.Lock()
 	listeners, dialers := s.listeners, s.dialers
 	s.listeners, s.dialers = map[string]listener{}, map[string][]*dialer{}
 	s.mu.Unlock()
+	s.changing.Unlock()
 	for endpoint, l := range listeners {
 		l.stop()
 		s.emit(EventClosed, endpoint, "", nil)
@@ -221,7 +251,7 @@ func (s *socket) shutdown(ctx context.Context) {
 	}
 	s.room.wakeAll()
 	s.changed.wakeAll()
-	s.drain(ctx, s.allPipes())
+	s.drainAll(dialers)
 	for endpoint, ds := range dialers {
 		for _, d := range ds {
 			d.stop()
@@ -230,7 +260,7 @@ func (s *socket) shutdown(ctx context.Context) {
 	}
 	s.kill()
 	for _, p := range s.allPipes() {
-		p.cut()
+		p.cut(net.ErrClosed)
 	}
 	s.wg.Wait()
 	for _, p := range s.allPipes() {
@@ -249,8 +279,25 @@ func (s *socket) allPipes() []*pipe {
 	return pipes
 }
 
-// drain waits until everything queued in the pipes is sent and their connections are closed in good order, or ctx ends.
-func (s *socket) drain(ctx context.Context, pipes []*pipe) {
+// drainAll drains every pipe of a closing socket. Messages of lost peers are waited for as long as one of the dialers may
+// find a peer for them.
+func (s *socket) drainAll(dialers map[string][]*dialer) {
+	s.drain(s.linger, s.allPipes(), func() bool {
+		if s.pat.orphans() == 0 {
+			return true
+		}
+		for _, ds := range dialers {
+			if slices.ContainsFunc(ds, (*dialer).running) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// drain waits until everything queued in the pipes is sent, their connections are closed in good order, and also holds; or
+// until ctx ends.
+func (s *socket) drain(ctx context.Context, pipes []*pipe, also func() bool) {
 	if s.sink {
 		return
 	}
@@ -259,13 +306,11 @@ func (s *socket) drain(ctx context.Context, pipes []*pipe) {
 	}
 	w := s.changed.add()
 	defer s.changed.remove(w)
-	for _, p := range pipes {
-		for !p.drained() {
-			select {
-			case <-w.ready:
-			case <-ctx.Done():
-				return
-			}
+	for slices.ContainsFunc(pipes, (*pipe).draining) || !also() {
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -278,7 +323,7 @@ type Stats struct {
 	BytesReceived    uint64 // their size with frame headers
 	Dropped          uint64 // messages given up: for a full peer (PUB), or left at the end of Close
 	EventsDropped    uint64 // events that Config.Events had no room for
-	Queued           int    // messages that wait to be sent, now
+	Queued           int    // messages that wait to be sent or are being written, now
 	Peers            int    // peers with a completed handshake, now
 }
 
@@ -293,6 +338,7 @@ func (s *socket) Stats() Stats {
 	s.mu.Lock()
 	st.Peers = s.peers
 	s.mu.Unlock()
+	st.Queued = s.pat.orphans()
 	for _, p := range s.allPipes() {
 		st.Queued += p.out.waiting()
 	}

@@ -62,6 +62,7 @@ type subscriber struct {
 
 	mu     sync.Mutex // held while peers are told, so that they hear of all changes in their order
 	counts map[string]int
+	size   int // bytes that telling a peer of all prefixes takes at most
 	peers  map[*pipe]struct{}
 
 	prefix trie[struct{}] // guarded by the receive queue's mu
@@ -77,13 +78,12 @@ func (s *subscriber) subscribe(prefix string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.counts[prefix]++; s.counts[prefix] == 1 {
+		s.size += len(prefix) + subscribeSize
 		s.s.in.mu.Lock()
 		s.prefix.add([]byte(prefix), struct{}{})
 		s.s.in.mu.Unlock()
 	}
-	for p := range s.peers {
-		p.subscribe([]byte(prefix), false)
-	}
+	s.tell([]byte(prefix), false)
 }
 
 func (s *subscriber) unsubscribe(prefix string) bool {
@@ -96,13 +96,30 @@ func (s *subscriber) unsubscribe(prefix string) bool {
 		return true
 	}
 	delete(s.counts, prefix)
+	s.size -= len(prefix) + subscribeSize
 	s.s.in.mu.Lock()
 	s.prefix.remove([]byte(prefix), struct{}{})
 	s.s.in.mu.Unlock()
-	for p := range s.peers {
-		p.subscribe([]byte(prefix), true)
-	}
+	s.tell([]byte(prefix), true)
 	return true
+}
+
+// backlog bounds the bytes of news that wait for a peer that does not read, beside those of all present subscriptions.
+const backlog = 1 << 20
+
+// subscribeSize is what a subscription takes on the wire beside its prefix, or more.
+const subscribeSize = 32
+
+var errDeaf = errors.New("peer does not take note of subscriptions")
+
+// tell tells the peers of a change. One that has not taken note of many changes is disconnected: if it comes back, it will
+// be told the state of things, and no longer how they came about.
+func (s *subscriber) tell(topic []byte, cancel bool) {
+	for p := range s.peers {
+		if p.subscribe(topic, cancel) > backlog+s.size {
+			p.cut(errDeaf)
+		}
+	}
 }
 
 // attach tells a new peer, or one that is back, of all subscriptions.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -12,50 +13,59 @@ type tcpListener struct {
 	s        *socket
 	endpoint string
 	l        net.Listener
-	stopped  chan struct{} // closed when the accept loop has ended
+	bound    context.Context // ends with stop, and the handshakes with it
+	unbind   context.CancelFunc
+	pending  sync.WaitGroup // the accept loop, and handshakes
 }
 
-// listenTCP binds, and serves every connection that comes in until stop.
+// listenTCP binds. Connections wait with the system until start.
 func (s *socket) listenTCP(ep endpoint) (listener, string, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(s.life, "tcp", ep.address())
 	if err != nil {
 		return nil, "", err
 	}
-	t := &tcpListener{s: s, endpoint: resolvedTCP(ep.host, l.Addr()), l: l, stopped: make(chan struct{})}
-	s.wg.Add(1)
-	go t.accept()
+	t := &tcpListener{s: s, endpoint: resolvedTCP(ep.host, l.Addr()), l: l}
+	t.bound, t.unbind = context.WithCancel(s.life)
 	return t, t.endpoint, nil
 }
 
+func (t *tcpListener) start() { t.pending.Go(t.accept) }
+
 func (t *tcpListener) stop() {
 	t.l.Close()
-	<-t.stopped
+	t.unbind()
+	t.pending.Wait()
 }
 
 // accept hands each connection to a goroutine of its own at once, so that a silent peer holds up nobody.
 func (t *tcpListener) accept() {
 	s := t.s
-	defer s.wg.Done()
-	defer close(t.stopped)
 	for {
 		nc, err := t.l.Accept()
 		switch {
 		case err == nil:
 			s.emit(EventAccepted, t.endpoint, nc.RemoteAddr().String(), nil)
-			s.wg.Add(1)
-			go func() {
-				defer s.wg.Done()
-				_, _ = s.serve(s.life, nc, t.endpoint, nil) // the reason is in the event
-			}()
+			t.pending.Add(1)
+			s.wg.Go(func() { t.serve(nc) })
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // out of descriptors, for instance: the listener is as good as before
 			s.emit(EventAcceptFailed, t.endpoint, "", err)
-			if !pause(s.life, 10*time.Millisecond) {
+			if !pause(t.bound, 10*time.Millisecond) {
 				return
 			}
 		}
+	}
+}
+
+// serve does a connection's handshake, and serves it to its end.
+func (t *tcpListener) serve(nc net.Conn) {
+	defer nc.Close()
+	c := t.s.welcome(t.bound, nc, t.endpoint)
+	t.pending.Done()
+	if c != nil {
+		t.s.serveAccepted(c)
 	}
 }
 

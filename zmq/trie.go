@@ -35,8 +35,8 @@ func (t *trie[T]) add(prefix []byte, v T) bool {
 	}
 	n := t.children[i]
 	common := commonPrefix(n.label, prefix)
-	if common < len(n.label) {
-		upper := &trie[T]{label: n.label[:common:common], children: []*trie[T]{n}}
+	if common < len(n.label) { // in memory of its own: the longer label may go away and this one stay
+		upper := &trie[T]{label: bytes.Clone(n.label[:common]), children: []*trie[T]{n}}
 		n.label = n.label[common:]
 		t.children[i] = upper
 		n = upper
