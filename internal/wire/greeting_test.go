@@ -100,7 +100,7 @@ func TestGreetingRoundTrip(t *testing.T) {
 		// Padding and filler have no meaning.
 		copy(b[1:9], rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(t, "padding"))
 		copy(b[33:], rapid.SliceOfN(rapid.Byte(), 31, 31).Draw(t, "filler"))
-		for n := range len(b) {
+		for n := range b {
 			if err := wire.CheckGreeting(b[:n]); err != nil {
 				t.Fatalf("CheckGreeting with %d bytes: %v", n, err)
 			}
