@@ -8,6 +8,6 @@
 //
 // A [Fleet] is several services in one process that talk over inproc addresses of their own.
 //
-// Every wait is bounded by [Patience] and by the deadline of the test. The functions may be called where t.Fatal may:
-// on the goroutine of the test.
+// Every wait is bounded by [Patience]. The functions may be called where t.Fatal may: on the goroutine of the test. They
+// work inside a bubble of testing/synctest too, NoLeaks apart, where patience costs no time.
 package servicetest

@@ -36,7 +36,7 @@ type Run struct {
 // the stop must be clean, as [Stop] has it, and Run must have returned nil; unless the test has called [Run.Wait].
 func Start(t testing.TB, svc Service) *Run {
 	t.Helper()
-	ctx, cancel := patience(t)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	if err := svc.Start(ctx); err != nil {
 		t.Fatalf("start %s: %v", svc.Name(), err)
@@ -69,7 +69,7 @@ func (r *Run) Wait() error {
 
 func (r *Run) await() {
 	r.t.Helper()
-	ctx, cancel := patience(r.t)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	select {
 	case <-r.done:
@@ -81,7 +81,7 @@ func (r *Run) await() {
 // finish is the end of the test.
 func (r *Run) finish() {
 	r.t.Helper()
-	_, err := stop(r.t, r.svc)
+	_, err := stop(r.svc)
 	if err != nil {
 		r.t.Errorf("stop %s: %v", r.svc.Name(), err)
 	}
@@ -94,7 +94,7 @@ func (r *Run) finish() {
 // Stop stops svc and returns the receipt. The stop must be clean: without an error, and with no task left behind.
 func Stop(t testing.TB, svc Service) service.Receipt {
 	t.Helper()
-	receipt, err := stop(t, svc)
+	receipt, err := stop(svc)
 	if err != nil {
 		t.Errorf("stop %s: %v", svc.Name(), err)
 	}
@@ -111,8 +111,8 @@ func AssertClean(t testing.TB, svc Service) {
 	Stop(t, svc) // returns what the stop returned
 }
 
-func stop(t testing.TB, svc Service) (service.Receipt, error) {
-	ctx, cancel := patience(t)
+func stop(svc Service) (service.Receipt, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	return svc.Stop(ctx)
 }
@@ -120,7 +120,7 @@ func stop(t testing.TB, svc Service) (service.Receipt, error) {
 // WaitState waits until svc is in one of states, or has been since the call, and returns which.
 func WaitState(t testing.TB, svc Service, states ...service.State) service.State {
 	t.Helper()
-	ctx, cancel := patience(t)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	state, err := svc.States().WaitForState(ctx, states...)
 	if err != nil {
@@ -136,7 +136,7 @@ func Observe(t testing.TB, svc Service, states ...service.State) (next func() se
 	observation := svc.States().ObserveStateChange(states...)
 	return func() service.Transition {
 		t.Helper()
-		ctx, cancel := patience(t)
+		ctx, cancel := context.WithTimeout(context.Background(), Patience)
 		defer cancel()
 		transition, err := observation.Wait(ctx)
 		if err != nil {
@@ -152,17 +152,4 @@ func NoLeaks(t testing.TB) {
 	t.Helper()
 	current := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, current) })
-}
-
-// patience returns a context that ends in time for the test to say what it has been waiting for.
-func patience(t testing.TB) (context.Context, context.CancelFunc) {
-	end := time.Now().Add(Patience)
-	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
-		if deadline, ok := d.Deadline(); ok {
-			if early := deadline.Add(-time.Second); early.Before(end) {
-				end = early
-			}
-		}
-	}
-	return context.WithDeadline(context.Background(), end)
 }

@@ -168,6 +168,22 @@ func TestAnExpectedEndIsNoFailure(t *testing.T) {
 	}
 }
 
+func TestInsideABubble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		svc := newService(t, "svc")
+		slept := false
+		task(t, svc, func(ctx context.Context) error { slept = svc.Sleep(ctx, time.Hour); return nil })
+		run := servicetest.Start(t, svc)
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		servicetest.Stop(t, svc)
+		if err := run.Wait(); err != nil || !slept {
+			t.Errorf("Run returned %v, slept: %v", err, slept)
+		}
+	})
+}
+
 func TestNoLeaks(t *testing.T) {
 	hold := make(chan struct{})
 	begun := make(chan struct{})
