@@ -155,8 +155,8 @@ func (c *conn) writeLoop() {
 			seg.slab.release(1)
 			b.segs[i] = segment{}
 		}
-		q.sent()
 		c.p.sent(b.n, size)
+		q.sent()
 	}
 }
 

@@ -159,8 +159,8 @@ func (in *inbox) fetch(p *pipe) (asked bool) {
 	}
 	in.n += b.n
 	in.size += size
-	p.out.sent()
 	p.sent(b.n, size)
+	p.out.sent()
 	return b.asked
 }
 

@@ -241,6 +241,16 @@ func expect(t testing.TB, s receiver, messages ...string) {
 	}
 }
 
+// settled waits until nothing is queued, and returns the statistics.
+func settled(t testing.TB, s socket) (st zmq.Stats) {
+	t.Helper()
+	eventually(t, "nothing is queued", func() bool {
+		st = s.Stats()
+		return st.Queued == 0
+	})
+	return st
+}
+
 // isClosed fails the test unless err is what a closed socket's calls fail with.
 func isClosed(t testing.TB, err error) {
 	t.Helper()

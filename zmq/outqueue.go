@@ -175,7 +175,7 @@ func (q *outQueue) putBack(segs []segment) {
 	q.segs = append(append([]segment(nil), segs...), q.segs...)
 }
 
-// sent notes that what was taken has been handed over.
+// sent notes that what was taken is handed over, and counted there.
 func (q *outQueue) sent() {
 	q.mu.Lock()
 	q.inflight = 0
@@ -189,11 +189,12 @@ func (q *outQueue) waiting() int {
 	return q.n + q.inflight
 }
 
-// close refuses further messages and returns those that wait.
+// close refuses further messages and returns those that wait. They count as waiting until sent is called.
 func (q *outQueue) close() []segment {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	segs := q.segs
+	q.inflight = q.n
 	q.shut, q.segs, q.tail, q.n, q.size, q.wantRoom = true, nil, false, 0, 0, false
 	return segs
 }

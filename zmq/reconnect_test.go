@@ -117,7 +117,7 @@ func TestOrphansGoToOthers(t *testing.T) {
 			}
 			next++
 		}
-		if st := push.Stats(); st.Queued != 0 || st.Dropped != 0 || st.MessagesSent != uint64(sent) {
+		if st := settled(t, push); st.Dropped != 0 || st.MessagesSent != uint64(sent) {
 			t.Errorf("statistics at the end: %+v", st)
 		}
 	})

@@ -139,18 +139,19 @@ func (s *socket) addPipe(p *pipe) bool {
 
 // dropPipe forgets a pipe for good and hands what waited in it to the pattern.
 func (s *socket) dropPipe(p *pipe) {
+	s.abandon(p)
 	s.mu.Lock()
 	delete(s.pipes, p)
 	s.mu.Unlock()
-	s.abandon(p)
-	s.changed.wakeAll()
 }
 
 // abandon closes a pipe's queue and hands what waited in it to the pattern.
 func (s *socket) abandon(p *pipe) {
 	if segs := p.out.close(); len(segs) > 0 {
 		s.pat.orphaned(segs)
+		p.out.sent()
 	}
+	s.changed.wakeAll()
 }
 
 // drop counts messages that will not be sent.
@@ -327,21 +328,19 @@ type Stats struct {
 	Peers            int    // peers with a completed handshake, now
 }
 
-// Stats returns the socket's counters. It works on a closed socket too.
+// Stats returns the socket's counters. It works on a closed socket too. While nothing is queued, every message that was
+// accepted for a peer is either sent or dropped.
 func (s *socket) Stats() Stats {
-	st := Stats{
-		MessagesSent:  s.messagesSent.Load(),
-		BytesSent:     s.bytesSent.Load(),
-		Dropped:       s.dropped.Load(),
-		EventsDropped: s.eventsDropped.Load(),
-	}
-	s.mu.Lock()
-	st.Peers = s.peers
-	s.mu.Unlock()
-	st.Queued = s.pat.orphans()
+	var st Stats
 	for _, p := range s.allPipes() {
 		st.Queued += p.out.waiting()
 	}
+	st.Queued += s.pat.orphans()
+	st.MessagesSent, st.BytesSent = s.messagesSent.Load(), s.bytesSent.Load()
+	st.Dropped, st.EventsDropped = s.dropped.Load(), s.eventsDropped.Load()
+	s.mu.Lock()
+	st.Peers = s.peers
+	s.mu.Unlock()
 	if s.in != nil {
 		s.in.mu.Lock()
 		st.MessagesReceived, st.BytesReceived = s.in.received, s.in.bytes
