@@ -9,24 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit statuses, the same for all subcommands.
-const (
-	exitOK          = 0
-	exitFailure     = 1
-	exitUsage       = 2
-	exitTimeout     = 124 // as timeout(1)
-	exitInterrupted = 130 // as shells do for SIGINT
-)
-
-const exitHelp = `Exit status:
-  0    the work is done
-  1    something failed; standard error says what
-  2    the command line is wrong
-  124  the time given by --timeout was over before the work was done
-  130  interrupted before the work was done, or a second time while it stopped`
-
 // Main runs the command line and returns the exit status.
 func Main(args []string) int {
+	logTo(os.Stderr)
 	root := newRoot()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
@@ -51,33 +36,8 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return failure(cmd.Help()) },
 	}
-	root.AddCommand(newDemo(), newWorker(), newVersion())
+	root.AddCommand(newDemo(), newWorker(), newPub(), newSub(), newPush(), newPull(), newVersion())
 	return root
-}
-
-// statusError is how a command that has run ends with another status than exitOK. Errors of other types are about the
-// command line.
-type statusError struct {
-	status int
-	err    error // what to say; nil where all is said
-}
-
-// Error implements error.
-func (e *statusError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit status %d", e.status)
-	}
-	return e.err.Error()
-}
-
-// Unwrap returns what to say.
-func (e *statusError) Unwrap() error { return e.err }
-
-// failure is err with exitFailure, nil where err is nil.
-func failure(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &statusError{exitFailure, err}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,7 +60,7 @@ func runDemo(out io.Writer, asJSON bool, cfg demo.Config) error {
 	}
 	cfg.Command = commandOfWorker(self)
 	cfg.Display = demo.NewDisplay(os.Stderr, terminalWidth(os.Stderr))
-	slog.SetDefault(slog.New(slog.NewTextHandler(cfg.Display.Lines(""), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	logTo(cfg.Display.Lines(""))
 	outcome, err := demo.Run(interruptible(stopSignals...), cfg)
 	if err != nil {
 		return failure(err)

@@ -2,16 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/signal"
 	"syscall"
 )
 
-// errInterrupted is the cause of a context that a signal has ended.
-var errInterrupted = errors.New("interrupted")
-
-// interruptible returns a context that ends with the first of the signals. The second ends the program at once.
+// interruptible returns a context that ends with the first of the signals, because of errInterrupted. The second ends the
+// program at once.
 func interruptible(signals ...os.Signal) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	arrived := make(chan os.Signal, 2)

@@ -18,6 +18,7 @@ type Check struct {
 
 // check computes the totals again, file after file, and compares them. It is nil where ctx ends before.
 func check(ctx context.Context, root string, files []survey.File, fleet survey.Totals, d *Display) *Check {
+	d.Line("the same in one process, to compare")
 	defer d.clear()
 	var sum survey.Sum
 	m := newMeter("check", files)

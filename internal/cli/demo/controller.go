@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"time"
 
 	"github.com/experimance/experimance-go/internal/cli/demo/survey"
 	"github.com/experimance/experimance-go/messaging"
@@ -13,47 +14,35 @@ import (
 const anyPort = "tcp://127.0.0.1:*"
 
 // inHand is how many tasks, for each worker, may be on their way or in work at a time. High-water marks do not bound that:
-// the system's buffers between two processes hold thousands of small tasks. Many in hand make up for the files that take
-// long; few are lost with a worker that dies.
-const inHand = 16
+// the system's buffers between two processes hold thousands of small tasks. Enough that no worker waits for its next task; few,
+// because they are lost with a worker that dies.
+const inHand = 8
 
-// taskState is what the controller knows of a task.
-type taskState uint8
+// musterTimeout bounds the time in which the workers start.
+const musterTimeout = time.Minute
 
-const (
-	unsent taskState = iota
-	open             // pushed, and no result yet
-	lost             // given up as lost with a worker
-	done
-)
+var errLate = fmt.Errorf("not every worker was there after %v", musterTimeout)
 
 // controller conducts the fleet: it starts the workers, deals out the tasks, takes the results in, and stops the workers.
-// All that happens comes to one goroutine, that calls its methods; none of them may be called by others.
+// All that happens comes to one goroutine, which calls its methods; none of them may be called by others.
 type controller struct {
 	*messaging.Controller
-	probe    *messaging.Pusher // to the controller's own address of results: see settle
-	reports  chan report
-	fleet    *processes
+	probe   *messaging.Pusher // to the controller's own address of results: see settle
+	reports chan report
+	fleet   *processes
+
+	tasks    *ledger
+	meter    meter
 	display  *Display
-	sum      survey.Sum
 	problems []string // what went wrong, in sentences for people
 
-	files []survey.File
-	state []taskState
-	next  int // the first task that is unsent
-	open  int // tasks in that state
-	lost  int // tasks in that state
-
-	pushed    uint64 // messages pushed: tasks and roll calls
-	probes    int    // number of the last probe that came back
-	rollCalls int    // number of the last roll call
-	answers   int    // reports that answered it
-
-	dismissed bool
-	deaths    int        // processes that have ended without having been dismissed
+	pushed    uint64     // messages pushed: tasks and roll calls
+	rollCall  int        // number of the last roll call
+	answers   int        // reports that answered it
+	probed    int        // number of the last probe that came back
+	deaths    int        // workers that have ended before they were told to
 	unburied  []*process // those of them whose cost is not known
-
-	meter meter
+	dismissed bool       // the workers have been told to end
 }
 
 // newController makes the controller's services; the probe needs an address that is known only after the start.
@@ -72,10 +61,9 @@ func newController(files []survey.File, display *Display) (*controller, error) {
 	c := &controller{
 		Controller: base,
 		reports:    make(chan report),
-		display:    display,
-		files:      files,
-		state:      make([]taskState, len(files)),
+		tasks:      newLedger(files),
 		meter:      newMeter("survey", files),
+		display:    display,
 	}
 	return c, messaging.HandleResult(base, func(ctx context.Context, r report) error {
 		select {
@@ -101,14 +89,14 @@ func (c *controller) conduct(ctx context.Context, n int, cfg WorkerConfig, comma
 	if err := c.muster(ctx); err != nil {
 		return err
 	}
-	c.display.Line("%d workers, %d files", n, len(c.files))
+	c.display.Line("%d workers, %d files", n, len(c.tasks.files))
 	return c.deal(ctx)
 }
 
 // muster waits until every worker can be reached on every way: otherwise the first to come would get all the tasks.
 func (c *controller) muster(ctx context.Context) error {
 	n := len(c.fleet.all)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeoutCause(ctx, musterTimeout, errLate)
 	defer cancel()
 	listening := make(chan error, 1)
 	go func() { listening <- c.WaitForSubscribers(ctx, topicFleet, n) }()

@@ -14,14 +14,14 @@ import (
 func (c *controller) deal(ctx context.Context) error {
 	c.meter.start()
 	defer c.meter.stop()
-	for c.next < len(c.files) || c.open > 0 {
+	for c.tasks.unsent() > 0 || c.tasks.open > 0 || len(c.unburied) > 0 {
 		var err error
 		switch living := len(c.fleet.living()); {
 		case len(c.unburied) > 0:
 			err = c.settle(ctx)
-		case living == 0:
+		case living == 0: // and something left to do
 			return errNoWorkers
-		case c.next < len(c.files) && c.open < inHand*living:
+		case c.tasks.unsent() > 0 && c.tasks.open < inHand*living:
 			err = c.pushNext(ctx)
 		default:
 			err = c.event(ctx, nil)
@@ -36,11 +36,9 @@ func (c *controller) deal(ctx context.Context) error {
 // pushNext pushes the next task.
 func (c *controller) pushNext(ctx context.Context) error {
 	before := c.pushed
-	err := c.push(ctx, newTask(c.next, c.files[c.next].Path))
+	err := c.push(ctx, newTask(c.tasks.next, c.tasks.files[c.tasks.next].Path))
 	if c.pushed > before {
-		c.state[c.next] = open
-		c.open++
-		c.next++
+		c.tasks.send()
 	}
 	return err
 }
@@ -91,7 +89,7 @@ func (c *controller) event(ctx context.Context, ticks <-chan time.Time) error {
 // note takes note of a report.
 func (c *controller) note(r report) {
 	if r.Type == typeProbe {
-		c.probes = r.ID
+		c.probed = r.ID
 		return
 	}
 	p := c.fleet.named(r.Worker)
@@ -103,29 +101,13 @@ func (c *controller) note(r report) {
 		p.present = true
 	case typeRollCall:
 		p.answered = r.ID
-		if r.ID == c.rollCalls {
+		if r.ID == c.rollCall {
 			c.answers++
 		}
 	case messaging.TypeResult:
-		c.result(p, r)
+		if c.tasks.receive(r.ID, r.Facts) {
+			p.results++
+			c.display.progress(c.meter.add(c.tasks.files[r.ID]))
+		}
 	}
-}
-
-// result takes a result in. One of a task that was given up would only correct the account.
-func (c *controller) result(p *process, r report) {
-	if r.ID < 0 || r.ID >= len(c.state) {
-		return
-	}
-	switch c.state[r.ID] {
-	case open:
-		c.open--
-	case lost:
-		c.lost--
-	default:
-		return
-	}
-	c.state[r.ID] = done
-	p.results++
-	c.sum.Add(c.files[r.ID].Path, r.Facts)
-	c.display.progress(c.meter.add(c.files[r.ID]))
 }

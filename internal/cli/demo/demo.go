@@ -36,7 +36,7 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no Go files under %s", root)
 	}
-	o := &Outcome{Directory: survey.Display(root), LostFiles: []string{}, Skipped: []string{}}
+	o := &Outcome{Directory: survey.Display(root), Skipped: []string{}}
 	for _, err := range skipped {
 		o.Skipped = append(o.Skipped, err.Error())
 		cfg.Display.Line("skipped: %v", err)
@@ -45,10 +45,11 @@ func Run(ctx context.Context, cfg Config) (*Outcome, error) {
 	if err := o.work(ctx, cfg, files); err != nil {
 		return nil, err
 	}
-	if cfg.Check {
+	if cfg.Check && ctx.Err() == nil {
 		o.Check = check(ctx, root, files, o.Totals, cfg.Display)
 	}
-	o.Interrupted = ctx.Err() != nil
+	complete := o.TasksUnsent == 0 && o.TasksLost == 0 && (o.Check != nil || !cfg.Check)
+	o.Interrupted = ctx.Err() != nil && !complete
 	return o, nil
 }
 
@@ -62,7 +63,11 @@ func (o *Outcome) work(ctx context.Context, cfg Config, files []survey.File) err
 		return errors.Join(err, services.stop(context.WithoutCancel(ctx)))
 	}
 	worker := WorkerConfig{Root: cfg.Root, Heartbeats: watch.SubAddresses()[0]}
-	if err := c.conduct(working, cfg.Workers, worker, cfg.Command); err != nil && ctx.Err() == nil {
+	err = c.conduct(working, cfg.Workers, worker, cfg.Command)
+	switch {
+	case ctx.Err() != nil:
+		cfg.Display.Line("interrupted: stopping the fleet; once more ends it at once")
+	case err != nil:
 		c.problem("%v", err)
 	}
 	c.dismiss()

@@ -60,7 +60,7 @@ func (d *Display) progress(p progress) {
 	if d.width == nil {
 		if tenths := int(p.share * 10); tenths != d.tenths {
 			d.tenths = tenths
-			d.line(fmt.Sprintf("%v (%d %%)", p, tenths*10))
+			d.line(fmt.Sprintf("%v, %d %% of the bytes", p, tenths*10))
 		}
 		return
 	}

@@ -49,25 +49,22 @@ func (o *Outcome) OK() bool {
 		(o.Check == nil || o.Check.Identical)
 }
 
-// account fills in what became of the tasks and the workers.
+// account fills in what became of the tasks and the workers. Tasks that an interruption has left open are lost.
 func (o *Outcome) account(c *controller) {
-	o.TasksSent = c.next
-	o.TasksLost = c.lost + c.open // open ones where the work was interrupted
-	o.TasksUnsent = len(c.files) - c.next
-	o.ResultsReceived = c.meter.done
-	for id, s := range c.state {
-		if s == lost || s == open {
-			o.LostFiles = append(o.LostFiles, survey.Display(c.files[id].Path))
-		}
-	}
+	c.tasks.giveUp()
+	o.TasksSent = c.tasks.next
+	o.TasksLost = c.tasks.lost
+	o.TasksUnsent = c.tasks.unsent()
+	o.ResultsReceived = c.tasks.received
+	o.LostFiles = c.tasks.lostFiles()
 	if o.Seconds = c.meter.took.Seconds(); o.Seconds > 0 {
 		o.TasksPerSecond = float64(o.ResultsReceived) / o.Seconds
 	}
 	for _, p := range c.fleet.all {
 		o.Workers = append(o.Workers, WorkerOutcome{Name: p.name, Process: p.pid(), Tasks: p.results, End: p.fate()})
 	}
-	o.Totals = c.sum.Totals()
-	o.Problems = c.problems
+	o.Totals = c.tasks.sum.Totals()
+	o.Problems = append([]string{}, c.problems...)
 }
 
 // reports fills in what the services left behind.

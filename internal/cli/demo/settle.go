@@ -51,12 +51,12 @@ func (c *controller) quiet() bool {
 // callRoll is step 2. It ends early when a worker dies. PUSH deals the calls out in turn; should one worker get two, another
 // call goes out for the one that got none.
 func (c *controller) callRoll(ctx context.Context, died func() bool) error {
-	c.rollCalls++
+	c.rollCall++
 	c.answers = 0
 	for asked := 0; !died(); {
 		missing := 0
 		for _, p := range c.fleet.living() {
-			if p.answered < c.rollCalls {
+			if p.answered < c.rollCall {
 				missing++
 			}
 		}
@@ -66,7 +66,7 @@ func (c *controller) callRoll(ctx context.Context, died func() bool) error {
 			return nil
 		case asked-c.answers < missing:
 			asked++
-			err = c.push(ctx, task{Type: typeRollCall, ID: c.rollCalls})
+			err = c.push(ctx, task{Type: typeRollCall, ID: c.rollCall})
 		default:
 			err = c.event(ctx, nil)
 		}
@@ -79,12 +79,12 @@ func (c *controller) callRoll(ctx context.Context, died func() bool) error {
 
 // sendProbes is step 3.
 func (c *controller) sendProbes(ctx context.Context) error {
-	for n := c.open + 1; n > 0 && c.open > 0; n-- {
-		sent := c.probes + 1
+	for n := c.tasks.open + 1; n > 0 && c.tasks.open > 0; n-- {
+		sent := c.probed + 1
 		if err := c.probe.Push(ctx, report{Type: typeProbe, ID: sent}); err != nil {
 			return err
 		}
-		for c.probes < sent {
+		for c.probed < sent {
 			if err := c.event(ctx, nil); err != nil {
 				return err
 			}
@@ -95,16 +95,10 @@ func (c *controller) sendProbes(ctx context.Context) error {
 
 // bury gives all open tasks up as lost with the workers that have died, and says so.
 func (c *controller) bury() {
-	for id, s := range c.state {
-		if s == open {
-			c.state[id] = lost
-		}
-	}
 	var names []string
 	for _, p := range c.unburied {
 		names = append(names, fmt.Sprintf("%s (process %d, %s)", p.name, p.pid(), p.fate()))
 	}
-	c.problem("%s ended in the middle of the work: %d tasks in hand are lost", strings.Join(names, ", "), c.open)
-	c.lost += c.open
-	c.open, c.unburied = 0, nil
+	c.problem("%s ended in the middle of the work; tasks lost in hand: %d", strings.Join(names, ", "), c.tasks.giveUp())
+	c.unburied = nil
 }

@@ -40,8 +40,8 @@ func (o *Outcome) writeSurvey(b *bytes.Buffer) {
 	table(b, "not parsed", []string{"file", "error"}, len(t.Failures), func(i int) []any {
 		return []any{printable(t.Failures[i].Path), printable(t.Failures[i].Error)}
 	})
-	fmt.Fprintf(b, "%d files, %d of them not parsed: %d lines, %d functions, %d imports in %d packages\n\n",
-		t.Files, t.Failed, t.Lines, t.Functions, t.Counts.Imports, len(t.Packages))
+	fmt.Fprintf(b, "totals: files %d (not parsed: %d), packages %d, lines %d, functions %d, imports %d\n\n",
+		t.Files, t.Failed, len(t.Packages), t.Lines, t.Functions, t.Counts.Imports)
 }
 
 // writeFleet writes who did the work.
