@@ -2,7 +2,10 @@ package zmq
 
 import (
 	"errors"
+	"net"
 	"time"
+
+	"github.com/experimance/experimance-go/internal/zmtp"
 )
 
 // Config holds a socket's settings. The zero Config is ready for use; each field's comment states its default.
@@ -51,6 +54,66 @@ type Config struct {
 	// Without it messages are queued for an endpoint as soon as Connect was called, and wait there for the peer.
 	Immediate bool
 
+	// KeepAlive is TCP's own, for peers that vanish without a word. The zero value is Go's default: probes after 15 s.
+	KeepAlive net.KeepAliveConfig
+
+	// HeartbeatInterval is how often a PING is sent to each peer. 0 means never.
+	HeartbeatInterval time.Duration
+
+	// HeartbeatTimeout is how long after a PING a peer is taken for dead, and disconnected, from which nothing has come.
+	// 0 means HeartbeatInterval.
+	HeartbeatTimeout time.Duration
+
+	// HeartbeatTTL asks the peers to disconnect when nothing has come from this socket for so long, in steps of a tenth of
+	// a second, up to 6553.5 s. 0 means not to ask.
+	HeartbeatTTL time.Duration
+
+	// Identity is the routing id by which a ROUTER peer will know this REQ, DEALER, REP or ROUTER: up to 255 bytes, of
+	// which the first is not zero. None means that the peer makes one up.
+	Identity []byte
+
+	// Conflate keeps only the last message of each queue, for PUSH, PULL, PUB, SUB and DEALER. Messages must then have one
+	// frame.
+	Conflate bool
+
+	// NoDrop makes Send of a PUB or XPUB fail with ErrWouldDrop, instead of dropping the message for a full peer.
+	NoDrop bool
+
+	// InvertMatching makes a PUB or XPUB send each message to those peers that have no matching subscription. The SUB
+	// must have it set as well.
+	InvertMatching bool
+
+	// WelcomeMessage is sent by a PUB or XPUB to each new peer, first of all. The peer must have subscribed to it.
+	WelcomeMessage []byte
+
+	// Verbose makes an XPUB report every subscription, not only the first to each prefix. Verboser is the same for
+	// subscriptions and their ends.
+	Verbose, Verboser bool
+
+	// Manual makes an XPUB report every subscription and its end, and leave it to the user to obey, with XPub.Subscribe
+	// and XPub.Unsubscribe.
+	Manual bool
+
+	// ManualLastValue is Manual; in addition the first message sent after XPub.Subscribe goes to the new subscriber alone.
+	ManualLastValue bool
+
+	// Mandatory makes Send of a ROUTER fail with ErrUnroutable for an unknown routing id, and wait for a full peer. Without
+	// it such messages are dropped and counted.
+	Mandatory bool
+
+	// Handover lets a new peer of a ROUTER take over the routing id of another, which is disconnected. Without it the new
+	// peer is refused.
+	Handover bool
+
+	// ProbeRouter makes a REQ, DEALER or ROUTER send an empty message to each new peer, so that a ROUTER learns of it.
+	ProbeRouter bool
+
+	// Correlate makes a REQ put a number before each request, and ignore replies that do not bear the last one.
+	Correlate bool
+
+	// Relaxed lets a REQ send a new request before the reply to the last one, which is then given up.
+	Relaxed bool
+
 	// Events receives what happens to the socket's endpoints and connections. The socket never waits for the reader:
 	// events that do not fit into the channel are counted in Stats.EventsDropped. nil means none.
 	Events chan<- Event
@@ -69,6 +132,7 @@ func (c Config) withDefaults() Config {
 	bound(&c.HandshakeTimeout, 30*time.Second, 0)
 	bound(&c.ReconnectInterval, 100*time.Millisecond, 0)
 	bound(&c.Linger, time.Second, 0)
+	bound(&c.HeartbeatTimeout, c.HeartbeatInterval, 0)
 	return c
 }
 
@@ -91,6 +155,9 @@ func (c Config) validate() error {
 		{"HandshakeTimeout", c.HandshakeTimeout},
 		{"ReconnectInterval", c.ReconnectInterval},
 		{"ReconnectMax", c.ReconnectMax},
+		{"HeartbeatInterval", c.HeartbeatInterval},
+		{"HeartbeatTimeout", c.HeartbeatTimeout},
+		{"HeartbeatTTL", c.HeartbeatTTL},
 	} {
 		if f.value < 0 {
 			errs = append(errs, &ConfigError{f.name, "is negative (" + f.value.String() + "); use 0 for the default"})
@@ -98,6 +165,12 @@ func (c Config) validate() error {
 	}
 	if c.ReconnectMax > 0 && c.ReconnectMax < c.withDefaults().ReconnectInterval {
 		errs = append(errs, &ConfigError{"ReconnectMax", "is shorter than ReconnectInterval; use 0 for a steady interval"})
+	}
+	if len(c.Identity) > zmtp.MaxIdentity {
+		errs = append(errs, &ConfigError{"Identity", "is longer than 255 bytes"})
+	}
+	if len(c.Identity) > 0 && c.Identity[0] == 0 {
+		errs = append(errs, &ConfigError{"Identity", "begins with a zero byte, which is reserved for generated ids"})
 	}
 	return errors.Join(errs...)
 }

@@ -22,6 +22,8 @@ type conn struct {
 	once sync.Once
 	err  error         // why the connection ends: the first reason given to fail
 	gone chan struct{} // closed by fail
+
+	pulse
 }
 
 // goodbye bounds how long a connection on which everything was sent waits for the peer's end of it. Closing without
@@ -71,6 +73,10 @@ func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, se
 }
 
 func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
+	if peer.Sealer != nil {
+		nc = newSealedConn(nc, peer.Sealer, peer.Buffered, p.s.cfg.MaxMessageSize)
+		peer.Buffered = nil
+	}
 	return &conn{p: p, nc: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
 }
 
@@ -83,6 +89,8 @@ func (c *conn) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { c.fail(net.ErrClosed) })()
 	s.attached(p)
 	s.emit(EventHandshakeSucceeded, p.endpoint, remote, nil)
+
+	defer c.beat()()
 
 	written := make(chan struct{})
 	go func() {
@@ -198,5 +206,3 @@ func (c *conn) sayGoodbye() {
 		c.fail(net.ErrClosed) // the reader has nothing to wait for
 	}
 }
-
-var errNestedCommand = errors.New("peer sent a command within a message")

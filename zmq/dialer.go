@@ -22,10 +22,11 @@ type dialer struct {
 	linked   chan *inprocLink // of capacity one; inproc: the endpoint was bound
 }
 
-// newDialer makes a dialer for an endpoint that the user wrote as name.
-func newDialer(s *socket, ep endpoint, name string) *dialer {
+// newDialer makes a dialer for an endpoint that the user wrote as name. alias is the routing id that a ROUTER knows the peer
+// by, nil for its own.
+func newDialer(s *socket, ep endpoint, name string, alias []byte) *dialer {
 	d := &dialer{s: s, ep: ep, endpoint: name, pipe: newPipe(s, name), ended: make(chan struct{}), linked: make(chan *inprocLink, 1)}
-	d.pipe.dialed = true
+	d.pipe.dialed, d.pipe.alias = true, alias
 	d.life, d.cancel = context.WithCancel(s.life)
 	if s.cfg.Immediate {
 		d.pipe.out.close()
@@ -41,7 +42,7 @@ func (d *dialer) start() {
 		s.announceRoom()
 	}
 	s.emit(EventConnectDelayed, d.endpoint, "", nil)
-	keep := d.keepTCP
+	keep := d.keepStream
 	if d.ep.transport == "inproc" {
 		link := inprocs.connect(d)
 		keep = func() { d.keepInproc(link) }
@@ -69,7 +70,7 @@ func (d *dialer) stop() {
 	<-d.ended
 }
 
-func (d *dialer) keepTCP() {
+func (d *dialer) keepStream() {
 	s := d.s
 	wait := s.cfg.ReconnectInterval
 	for {
@@ -112,8 +113,9 @@ func (d *dialer) finished() bool {
 
 // connect makes one connection and serves it to its end. The host name is resolved anew each time.
 func (d *dialer) connect() (established bool, err error) {
-	dial := net.Dialer{Timeout: d.s.cfg.HandshakeTimeout}
-	nc, err := dial.DialContext(d.life, "tcp", d.ep.address())
+	dial := net.Dialer{Timeout: d.s.cfg.HandshakeTimeout, KeepAliveConfig: d.s.cfg.KeepAlive}
+	network, address := d.ep.address()
+	nc, err := dial.DialContext(d.life, network, address)
 	if err != nil {
 		return false, err
 	}

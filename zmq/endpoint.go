@@ -10,28 +10,31 @@ import (
 
 // endpoint is a parsed endpoint: a transport, and an address in that transport's own form.
 type endpoint struct {
-	transport string // "tcp" or "inproc"
+	transport string // "tcp", "ipc" or "inproc"
 	host      string // tcp: "" means every interface
 	port      string // tcp: "0" means any free port
-	name      string // inproc
+	name      string // ipc: the path, "@name" for an abstract one, "*" for any free path; inproc: the name
 }
 
 // parseEndpoint parses what Bind and Connect take. bind allows the wildcards that only Bind understands.
 func parseEndpoint(s string, bind bool) (endpoint, error) {
 	transport, rest, ok := strings.Cut(s, "://")
 	if !ok {
-		return endpoint{}, errors.New(`no transport; write it as "tcp://host:port" or "inproc://name"`)
+		return endpoint{}, errors.New(`no transport; write it as "tcp://host:port", "ipc://path" or "inproc://name"`)
 	}
 	switch transport {
 	case "tcp":
 		return parseTCP(rest, bind)
-	case "inproc":
-		if rest == "" {
-			return endpoint{}, errors.New(`no name; write it as "inproc://name"`)
+	case "ipc", "inproc":
+		if rest == "" || rest == "@" {
+			return endpoint{}, fmt.Errorf(`no name; write it as "%s://name"`, transport)
+		}
+		if transport == "ipc" && rest == "*" && !bind {
+			return endpoint{}, errors.New("a wildcard can be bound, not connected to; take the endpoint that Bind returned")
 		}
 		return endpoint{transport: transport, name: rest}, nil
 	default:
-		return endpoint{}, fmt.Errorf("unknown transport %q; known are tcp and inproc", transport)
+		return endpoint{}, fmt.Errorf("unknown transport %q; known are tcp, ipc and inproc", transport)
 	}
 }
 
@@ -56,18 +59,27 @@ func parseTCP(s string, bind bool) (endpoint, error) {
 	return ep, nil
 }
 
-// address is the endpoint in the form that package net takes.
-func (e endpoint) address() string { return net.JoinHostPort(e.host, e.port) }
-
-// resolvedTCP is the endpoint that a listener ended up with: the port is the real one, and "every interface" is written
-// as libzmq does, so that the result can be connected to.
-func resolvedTCP(host string, addr net.Addr) string {
-	_, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return "tcp://" + addr.String()
+// address is the network and the address of a tcp or ipc endpoint, as package net takes them.
+func (e endpoint) address() (network, address string) {
+	if e.transport == "ipc" {
+		return "unix", e.name
 	}
+	return "tcp", net.JoinHostPort(e.host, e.port)
+}
+
+// resolved is the endpoint that a listener ended up with: the port or path is the real one, and "every interface" is
+// written as libzmq does, so that the result can be connected to.
+func (e endpoint) resolved(addr net.Addr) string {
+	if e.transport == "ipc" {
+		return "ipc://" + e.name
+	}
+	host := e.host
 	if host == "" {
 		host = "0.0.0.0"
+	}
+	port := e.port
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		port = strconv.Itoa(tcp.Port)
 	}
 	return "tcp://" + net.JoinHostPort(host, port)
 }

@@ -12,9 +12,13 @@ import (
 //	tcp://127.0.0.1:5555   one interface, by address or host name
 //	tcp://*:5555           every interface
 //	tcp://127.0.0.1:*      any free port
+//	tcp://[::1]:5555       IPv6
+//	ipc:///run/x.sock      a Unix domain socket; what a dead process left there is replaced
+//	ipc://@name            the same in Linux's abstract name space
+//	ipc://*                the same at any free path
 //	inproc://name          peers within this process
 //
-// It returns the endpoint as it was resolved, with the real port, which is the one to give to Unbind and to peers. A
+// It returns the endpoint as it was resolved, with the real port or path, which is the one to give to Unbind and to peers. A
 // socket may be bound to any number of endpoints, and be connected as well.
 func (s *socket) Bind(endpoint string) (resolved string, err error) {
 	ep, err := parseEndpoint(endpoint, true)
@@ -25,7 +29,7 @@ func (s *socket) Bind(endpoint string) (resolved string, err error) {
 		return "", s.opError("bind", endpoint, ErrClosed)
 	}
 	defer s.wg.Done()
-	listen := s.listenTCP
+	listen := s.listenStream
 	if ep.transport == "inproc" {
 		listen = s.listenInproc
 	}
@@ -60,8 +64,11 @@ func (s *socket) addListener(l listener, resolved string) error {
 
 // Connect makes the socket connect to an endpoint, and again whenever the connection is lost, until Disconnect or Close.
 // It does not wait for the peer, which need not be there yet: only an endpoint that can never be right is an error.
-// For PUB and SUB a second Connect to the same endpoint does nothing; PUSH and PULL then get a second connection.
-func (s *socket) Connect(endpoint string) error {
+// For PUB, SUB, XPUB, XSUB and REQ a second Connect to the same endpoint does nothing; others get a second connection.
+func (s *socket) Connect(endpoint string) error { return s.connect(endpoint, nil) }
+
+// connect is Connect, with the routing id that a ROUTER is to know the peer by.
+func (s *socket) connect(endpoint string, alias []byte) error {
 	ep, err := parseEndpoint(endpoint, false)
 	if err != nil {
 		return s.opError("connect", endpoint, err)
@@ -77,7 +84,7 @@ func (s *socket) Connect(endpoint string) error {
 		s.mu.Unlock()
 		return nil
 	}
-	d := newDialer(s, ep, endpoint)
+	d := newDialer(s, ep, endpoint, alias)
 	s.pipes[d.pipe] = struct{}{}
 	s.dialers[endpoint] = append(s.dialers[endpoint], d)
 	s.mu.Unlock()

@@ -23,6 +23,23 @@ var ErrTooManySubscriptions = errors.New("zmq: peer sent more than Config.MaxSub
 // ErrNoPeer is in the error of a Send that its context ended while no peer could take the message.
 var ErrNoPeer = errors.New("no peer could take the message")
 
+// ErrWouldDrop is what Send of a PUB or XPUB with Config.NoDrop returns when a peer's queue is full. The message was sent
+// to nobody.
+var ErrWouldDrop = errors.New("zmq: a peer's queue is full; try again later, or let messages be dropped")
+
+// ErrUnroutable is what Send of a ROUTER with Config.Mandatory returns when no peer has the routing id.
+var ErrUnroutable = errors.New("zmq: no peer has this routing id")
+
+// ErrState is what a REQ or REP returns for a call out of turn: a request must be followed by its reply (RFC 28).
+var ErrState = errors.New("zmq: call out of turn")
+
+// ErrPeerGone is what Recv of a REQ returns when the peer that had the request went away. Whether it obeyed the request is
+// not known. The next request may be sent.
+var ErrPeerGone = errors.New("zmq: the peer went away with the request")
+
+// ErrMultipart is what Send returns for a message of several frames on a socket with Config.Conflate.
+var ErrMultipart = errors.New("zmq: a socket with Config.Conflate has messages of one frame only")
+
 // ConfigError is a Config field that NewPub and its sisters refuse.
 type ConfigError struct {
 	Field  string // name of the field in Config

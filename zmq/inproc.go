@@ -35,7 +35,7 @@ func (l *inprocLink) notify(p *pipe) {
 // senderFirst returns both pipes, first the one whose socket may get subscriptions through it: it must know the peer from
 // before the first to after the last of them.
 func (l *inprocLink) senderFirst() [2]*pipe {
-	if l.bound.s.sink {
+	if l.dialed.s.publishes {
 		return [2]*pipe{l.dialed, l.bound}
 	}
 	return [2]*pipe{l.bound, l.dialed}
@@ -52,6 +52,9 @@ func (l *inprocLink) join() {
 	for _, p := range pipes {
 		p.s.attached(p)
 		p.s.emit(EventHandshakeSucceeded, p.endpoint, "", nil)
+	}
+	for _, p := range pipes {
+		p.follow(l.other(p))
 	}
 }
 
@@ -96,9 +99,6 @@ func (p *pipe) linkTo(l *inprocLink) {
 	}
 	p.out.mu.Unlock()
 	p.setPeer(nil, l)
-	if p.in != nil {
-		p.in.follow(other)
-	}
 }
 
 // addBounds adds two bounds; without end plus anything is without end.
@@ -109,12 +109,15 @@ func addBounds(a, b int) int {
 	return unlimited
 }
 
-// follow makes the inbox take what waits in other's queue.
-func (in *inbox) follow(other *pipe) {
-	in.q.mu.Lock()
-	in.source = other
-	in.q.mu.Unlock()
-	in.notify()
+// follow makes p receive what waits in other's queue.
+func (p *pipe) follow(other *pipe) {
+	if p.in == nil {
+		return
+	}
+	p.in.q.mu.Lock()
+	p.in.source = other
+	p.in.q.mu.Unlock()
+	p.in.notify()
 }
 
 // adopt takes over everything that other has sent, beyond any bound, and forgets it.

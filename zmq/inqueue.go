@@ -21,6 +21,8 @@ type inQueue struct {
 // inbox holds what one peer sent. Its fields are guarded by its queue's mu.
 type inbox struct {
 	q       *inQueue
+	p       *pipe
+	from    *identity // put before each message; nil for none
 	segs    []segment // a queue: segs[head:] is what waits
 	head    int
 	n       int // messages waiting
@@ -35,52 +37,55 @@ type inbox struct {
 	room    chan struct{} // of capacity one
 }
 
-func newInbox(q *inQueue, cfg *Config) *inbox {
-	return &inbox{q: q, maxN: cfg.RecvHWM, maxSize: cfg.RecvHWMBytes, room: make(chan struct{}, 1)}
+func newInbox(p *pipe) *inbox {
+	cfg := &p.s.cfg
+	return &inbox{q: p.s.in, p: p, maxN: cfg.RecvHWM, maxSize: cfg.RecvHWMBytes, room: make(chan struct{}, 1)}
 }
 
-// recv takes the next message, waiting for one until ctx ends or the queue is closed.
-func (q *inQueue) recv(ctx context.Context) (Message, error) {
+// recv takes the next message into m, waiting for one until ctx ends or the queue is closed. It tells which pipe it came
+// by.
+func (q *inQueue) recv(ctx context.Context, m *Message) (*pipe, error) {
 	if err := ctx.Err(); err != nil {
-		return Message{}, err
+		return nil, err
 	}
-	if m, ok, err := q.tryRecv(); ok || err != nil {
-		return m, err
+	if p, err := q.tryRecv(m); p != nil || err != nil {
+		return p, err
 	}
 	w := q.arrived.add()
 	defer q.arrived.remove(w)
 	for {
-		if m, ok, err := q.tryRecv(); ok || err != nil {
-			return m, err
+		if p, err := q.tryRecv(m); p != nil || err != nil {
+			return p, err
 		}
 		select {
 		case <-w.ready:
 		case <-ctx.Done():
-			return Message{}, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
 
-// tryRecv takes the next message if there is one.
-func (q *inQueue) tryRecv() (m Message, ok bool, err error) {
+// tryRecv takes the next message into m if there is one; the pipe is nil where there is none.
+func (q *inQueue) tryRecv(m *Message) (from *pipe, err error) {
 	var roomy *socket // the inproc peer that waits to hear of the room we made
 	q.mu.Lock()
-	for !ok && q.cur != nil && !q.closed {
+	for from == nil && q.cur != nil && !q.closed {
 		in := q.cur
 		if in.n == 0 {
 			if asked := in.refill(); asked {
 				roomy = in.source.s
 			}
+			if in.n == 0 {
+				q.leave(in)
+				continue
+			}
 		}
-		if in.n == 0 {
-			q.leave(in)
-			continue
-		}
-		m = in.pop()
-		if ok = q.accept == nil || q.accept(m.Bytes()); !ok {
+		in.pop(m)
+		if q.accept != nil && !q.accept(m.Bytes()) {
 			m.Release()
 			continue
 		}
+		from, m.from = in.p, in.from
 		q.received++
 		q.bytes += uint64(len(m.wire))
 		q.cur = in.next
@@ -99,14 +104,14 @@ func (q *inQueue) tryRecv() (m Message, ok bool, err error) {
 	if roomy != nil {
 		roomy.announceRoom()
 	}
-	return m, ok, err
+	return from, err
 }
 
 // pop cuts the first message out of the inbox, which has one.
-func (in *inbox) pop() Message {
+func (in *inbox) pop(m *Message) {
 	seg := &in.segs[in.head]
-	end := messageEnd(seg.b)
-	m := newMessage(seg.b[:end:end], seg.slab)
+	end := m.cut(seg.b)
+	m.slab = seg.slab
 	seg.b = seg.b[end:]
 	seg.n--
 	if seg.n == 0 {
@@ -120,7 +125,6 @@ func (in *inbox) pop() Message {
 	if in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
 		in.unblock()
 	}
-	return m
 }
 
 // unblock lets a reader go on that waits for room. A signal that an earlier connection's reader has not taken will do.
@@ -151,14 +155,8 @@ func (in *inbox) fetch(p *pipe) (asked bool) {
 	for _, seg := range b.segs {
 		size += len(seg.b)
 		seg.slab.retain(seg.n - 1)
+		in.add(seg)
 	}
-	if in.n == 0 {
-		in.segs, in.head = b.segs, 0
-	} else {
-		in.segs = append(in.segs, b.segs...)
-	}
-	in.n += b.n
-	in.size += size
 	p.sent(b.n, size)
 	p.out.sent()
 	return b.asked
@@ -199,15 +197,39 @@ func (in *inbox) push(seg segment) {
 	if q.closed {
 		q.mu.Unlock()
 		seg.slab.release(seg.n)
+		in.p.s.dropped.Add(uint64(seg.n))
 		return
+	}
+	in.add(seg)
+	q.join(in)
+	q.mu.Unlock()
+	q.arrived.wake(seg.n)
+}
+
+// add puts a run of messages behind those that wait, or in their place. mu is held.
+func (in *inbox) add(seg segment) {
+	if in.p.s.cfg.Conflate {
+		in.drop()
+		for seg.n > 1 {
+			seg.b, seg.n = seg.b[messageEnd(seg.b):], seg.n-1
+			seg.slab.release(1)
+		}
 	}
 	in.compact()
 	in.segs = append(in.segs, seg)
 	in.n += seg.n
 	in.size += len(seg.b)
-	q.join(in)
-	q.mu.Unlock()
-	q.arrived.wake(seg.n)
+}
+
+// drop throws away what waits, and returns how many messages that were. mu is held.
+func (in *inbox) drop() int {
+	n := in.n
+	for _, seg := range in.segs[in.head:] {
+		seg.slab.release(seg.n)
+	}
+	clear(in.segs)
+	in.segs, in.head, in.n, in.size = in.segs[:0], 0, 0, 0
+	return n
 }
 
 // compact makes the slots of segments that were received ready for use again, where most are. Else an inbox that never
@@ -237,7 +259,7 @@ func (in *inbox) notify() {
 func (in *inbox) capacity() int {
 	in.q.mu.Lock()
 	defer in.q.mu.Unlock()
-	if in.q.closed {
+	if in.q.closed || in.p.s.cfg.Conflate {
 		return unlimited
 	}
 	free := in.maxN - in.n
@@ -248,17 +270,14 @@ func (in *inbox) capacity() int {
 	return free
 }
 
-// close drops everything and frees everybody who waits.
+// close drops everything, counts it, and frees everybody who waits.
 func (q *inQueue) close() {
 	q.mu.Lock()
 	q.closed = true
 	for q.cur != nil {
 		in := q.cur
 		q.leave(in)
-		for _, seg := range in.segs[in.head:] {
-			seg.slab.release(seg.n)
-		}
-		in.segs, in.head, in.n, in.size = nil, 0, 0, 0
+		in.p.s.dropped.Add(uint64(in.drop()))
 		in.unblock()
 	}
 	q.mu.Unlock()

@@ -33,7 +33,7 @@ const wildcard = "tcp://127.0.0.1:*"
 
 // endpoints are the carriers that each behaviour is tested over: an endpoint to bind for each.
 func endpoints(t testing.TB) map[string]string {
-	return map[string]string{"tcp": wildcard, "inproc": "inproc://" + t.Name()}
+	return map[string]string{"tcp": wildcard, "ipc": "ipc://*", "inproc": "inproc://" + t.Name()}
 }
 
 // overEach runs a test over each carrier.

@@ -15,33 +15,53 @@ import (
 type Message struct {
 	wire   []byte // all frames, encoded as they are on the wire
 	slab   *slab
-	head   uint8 // length of the first frame's header
-	frames int32
+	head   uint8     // length of the first frame's header
+	frames int32     // in wire
+	from   *identity // the peer, as an additional first frame; nil where the socket type does not tell
 }
 
-// newMessage makes the message of the frames that wire holds, which must be whole and valid.
-func newMessage(b []byte, s *slab) Message {
-	m := Message{wire: b, slab: s}
-	for off := 0; off < len(b); {
-		_, size, head, err := wire.ParseHeader(b[off:])
-		if err != nil || head == 0 {
-			break
-		}
-		if m.frames == 0 {
-			m.head = uint8(head)
-		}
-		off += head + int(size)
+// identity is a peer's routing id.
+type identity struct{ id []byte }
+
+// cut makes m the first message of b, which holds whole and valid messages, and returns its length.
+func (m *Message) cut(b []byte) int {
+	if b[0] == 0 { // one short frame: what most messages are
+		end := 2 + int(b[1])
+		m.wire, m.head, m.frames = b[:end:end], 2, 1
+		return end
+	}
+	flags, end, head := firstFrame(b)
+	m.head, m.frames = uint8(head), 1
+	for flags&wire.FlagMore != 0 {
+		var size int
+		flags, size, _ = firstFrame(b[end:])
+		end += size
 		m.frames++
 	}
-	return m
+	m.wire = b[:end:end]
+	return end
+}
+
+// firstFrame tells where the body of the first frame of b begins and ends. b must be whole and valid.
+func firstFrame(b []byte) (flags byte, end, head int) {
+	flags, size, head, err := wire.ParseHeader(b)
+	if err != nil || head == 0 {
+		return 0, len(b), len(b)
+	}
+	return flags, head + int(size), head
 }
 
 // Len returns the number of frames, 0 for the zero Message.
-func (m Message) Len() int { return int(m.frames) }
+func (m Message) Len() int {
+	if m.from != nil {
+		return int(m.frames) + 1
+	}
+	return int(m.frames)
+}
 
 // Bytes returns the first frame, which is the whole of a message of one frame.
 func (m Message) Bytes() []byte {
-	if m.frames == 1 {
+	if m.frames == 1 && m.from == nil {
 		return m.wire[m.head:]
 	}
 	return m.Frame(0)
@@ -49,13 +69,18 @@ func (m Message) Bytes() []byte {
 
 // Frame returns the frame at index i, counted from 0, or nil where there is none.
 func (m Message) Frame(i int) []byte {
-	if i < 0 || i >= int(m.frames) {
+	if i < 0 || i >= m.Len() {
 		return nil
+	}
+	if m.from != nil {
+		if i == 0 {
+			return m.from.id
+		}
+		i--
 	}
 	b := m.wire
 	for {
-		_, size, head, _ := wire.ParseHeader(b)
-		end := head + int(size)
+		_, end, head := firstFrame(b)
 		if i == 0 {
 			return b[head:end:end]
 		}
@@ -65,14 +90,26 @@ func (m Message) Frame(i int) []byte {
 
 // Frames returns all frames in a new slice, as Send takes them.
 func (m Message) Frames() [][]byte {
-	frames := make([][]byte, m.frames)
-	b := m.wire
-	for i := range frames {
-		_, size, head, _ := wire.ParseHeader(b)
-		end := head + int(size)
-		frames[i], b = b[head:end:end], b[end:]
+	frames := make([][]byte, 0, m.Len())
+	if m.from != nil {
+		frames = append(frames, m.from.id)
+	}
+	for b := m.wire; len(b) > 0; {
+		_, end, head := firstFrame(b)
+		frames, b = append(frames, b[head:end:end]), b[end:]
 	}
 	return frames
+}
+
+// skip takes the first frame off the message.
+func (m *Message) skip() {
+	_, end, _ := firstFrame(m.wire)
+	m.wire = m.wire[end:]
+	m.frames--
+	if m.frames > 0 {
+		_, _, head := firstFrame(m.wire)
+		m.head = uint8(head)
+	}
 }
 
 // Clone returns a copy in memory of its own, which Release leaves alone.

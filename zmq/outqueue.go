@@ -37,6 +37,7 @@ type outQueue struct {
 	idle     bool   // the consumer found nothing and must be woken
 	wantRoom bool   // a sender was turned away
 	shut     bool   // nothing may be put
+	conflate bool   // only the last message is kept
 	draining bool   // the socket is closing: the consumer ends when it finds nothing
 }
 
@@ -90,11 +91,23 @@ func (q *outQueue) admit(ask bool) putResult {
 	if q.shut {
 		return putShut
 	}
+	if q.conflate {
+		discard(q.segs)
+		clear(q.segs)
+		q.segs, q.tail, q.n, q.size = q.segs[:0], false, 0, 0
+	}
 	if q.n >= q.maxN || q.size >= q.maxSize {
 		q.wantRoom = q.wantRoom || ask
 		return putFull
 	}
 	return putDone
+}
+
+// hasRoom reports whether a message would be taken now. A queue that takes none any more has no need of room.
+func (q *outQueue) hasRoom() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.shut || q.conflate || (q.n < q.maxN && q.size < q.maxSize)
 }
 
 // unlockAfter counts what was put, unlocks mu, and wakes a consumer that sleeps.
@@ -257,17 +270,13 @@ func appendFrames(dst []byte, frames [][]byte) []byte {
 // messageEnd returns the length of the first message in b, which holds whole messages only.
 func messageEnd(b []byte) int {
 	off := 0
-	for off < len(b) {
-		flags, size, head, err := wire.ParseHeader(b[off:])
-		if err != nil || head == 0 {
-			return len(b)
-		}
-		off += head + int(size)
+	for {
+		flags, end, _ := firstFrame(b[off:])
+		off += end
 		if flags&wire.FlagMore == 0 {
-			break
+			return off
 		}
 	}
-	return off
 }
 
 // unsent returns what remains of segs when the first written bytes of them have gone out: every message from the first

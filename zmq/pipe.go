@@ -15,6 +15,8 @@ type pipe struct {
 	in       *inbox // nil where the pattern consumes what peers send
 	round    uint64 // of the last message for this peer; guarded by the distributor's mu
 
+	alias []byte // routing id that the user gave the peer: ROUTER
+
 	over atomic.Bool // the endpoint was given up: there will be no further connection
 
 	mu   sync.Mutex
@@ -26,9 +28,10 @@ type pipe struct {
 func newPipe(s *socket, endpoint string) *pipe {
 	p := &pipe{s: s, endpoint: endpoint}
 	p.out.maxN, p.out.maxSize = s.cfg.SendHWM, s.cfg.SendHWMBytes
+	p.out.conflate = s.cfg.Conflate
 	p.out.wake = p.wake
 	if s.in != nil {
-		p.in = newInbox(s.in, &s.cfg)
+		p.in = newInbox(p)
 	}
 	return p
 }
@@ -45,6 +48,18 @@ func (p *pipe) setPeer(c *conn, l *inprocLink) {
 	p.mu.Lock()
 	p.conn, p.link = c, l
 	p.mu.Unlock()
+}
+
+// peerIdentity returns the routing id that the peer brings, or none.
+func (p *pipe) peerIdentity() []byte {
+	c, l := p.peer()
+	switch {
+	case c != nil:
+		return c.peer.Identity
+	case l != nil:
+		return l.other(p).s.cfg.Identity
+	}
+	return nil
 }
 
 // keeps reports whether the queue lives on when the peer goes away.
@@ -106,5 +121,17 @@ func (p *pipe) cut(err error) {
 	}
 	if l != nil {
 		l.part()
+	}
+}
+
+// refuse ends the present connection soon, for the reason err. Unlike cut it may be called while the connection is being
+// made.
+func (p *pipe) refuse(err error) {
+	c, l := p.peer()
+	if c != nil {
+		c.fail(err)
+	}
+	if l != nil {
+		go l.part() // waits for the registry, which the caller may hold
 	}
 }

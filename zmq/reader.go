@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/experimance/experimance-go/internal/mechanism"
 	"github.com/experimance/experimance-go/internal/wire"
 )
 
@@ -56,6 +57,7 @@ func (c *conn) readLoop() error {
 			limit = min(limit, r.next+r.need) // a large message has its slab for itself
 		}
 		n, err := c.nc.Read(r.slab.b[r.end:limit])
+		r.c.seen()
 		if r.end+n == limit && r.want < largeRead {
 			r.want *= 4
 		}
@@ -72,6 +74,7 @@ func (c *conn) readLoop() error {
 // scan looks at everything that was read, and hands over the whole messages in it.
 func (r *reader) scan() error {
 	for {
+		r.skim()
 		more, err := r.frame()
 		if err != nil {
 			return err
@@ -80,6 +83,24 @@ func (r *reader) scan() error {
 			return r.deliver()
 		}
 	}
+}
+
+// runLength is after how many messages a run is handed over, so that the receiver has something to do meanwhile.
+const runLength = 256
+
+// skim passes over short messages of one frame, as fast as possible, as long as nothing else comes.
+func (r *reader) skim() {
+	if r.pos != r.next || r.c.p.in == nil || r.c.p.s.publishes || r.limit < 2+255 {
+		return
+	}
+	b, pos, n := r.slab.b[:r.end], r.pos, min(r.room, runLength-r.count)
+	for n > 0 && pos+2 <= len(b) && b[pos] == 0 && pos+2+int(b[pos+1]) <= len(b) {
+		pos += 2 + int(b[pos+1])
+		n--
+		r.count++
+		r.room--
+	}
+	r.pos, r.next = pos, pos
 }
 
 // frame looks at the next frame. It reports false where that has not arrived whole.
@@ -109,9 +130,6 @@ func (r *reader) frame() (bool, error) {
 	}
 	switch {
 	case flags&wire.FlagCommand != 0:
-		if r.pos != r.next {
-			return false, errNestedCommand
-		}
 		return true, r.command(flags, b[head:frame], frame)
 	case flags&wire.FlagMore != 0:
 		r.pos += frame
@@ -122,17 +140,18 @@ func (r *reader) frame() (bool, error) {
 
 // message takes note of a message whose last frame is at pos.
 func (r *reader) message(flags byte, body []byte, frame int) error {
-	r.pos += frame
 	p := r.c.p
-	if p.in == nil {
-		single := r.pos == r.next+frame
-		r.start, r.next = r.pos, r.pos
-		if topic, cancel, ok := wire.ParseSubscription(flags, body); ok && single {
-			return r.subscription(topic, cancel)
+	if p.s.publishes && r.pos == r.next {
+		if topic, cancel, ok := wire.ParseSubscription(flags, body); ok {
+			return r.subscription(topic, cancel, frame)
 		}
+	}
+	r.pos += frame
+	if p.in == nil {
+		r.start, r.next = r.pos, r.pos
 		return nil
 	}
-	if r.room == 0 {
+	if r.room == 0 || r.count >= runLength {
 		if err := r.waitRoom(); err != nil {
 			return err
 		}
@@ -151,6 +170,8 @@ func (r *reader) waitRoom() error {
 		return err
 	}
 	in := r.c.p.in
+	r.c.stalled.Store(true)
+	defer r.c.stalled.Store(false)
 	for {
 		if r.room = in.capacity(); r.room > 0 {
 			return nil
@@ -177,42 +198,72 @@ func (r *reader) deliver() error {
 
 // command obeys the command frame at pos. Those that are unknown are ignored, as RFC 37 asks.
 func (r *reader) command(flags byte, body []byte, frame int) error {
-	if err := r.deliver(); err != nil {
-		return err
-	}
-	r.pos += frame
-	r.start, r.next = r.pos, r.pos
 	if topic, cancel, ok := wire.ParseSubscription(flags, body); ok {
-		return r.subscription(topic, cancel)
+		return r.subscription(topic, cancel, frame)
 	}
 	name, data, err := wire.ParseCommand(body)
 	if err != nil {
 		return err
 	}
-	if string(name) == wire.CommandPing {
-		return r.ping(data)
+	switch string(name) {
+	case wire.CommandPing:
+		err = r.ping(data)
+	case wire.CommandError:
+		err = refusal(data)
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	return r.skip(frame)
 }
 
-// subscription passes on what the peer wants, or no longer wants, as long as that is not too much.
-func (r *reader) subscription(topic []byte, cancel bool) error {
+// skip goes on behind the command frame at pos. One between the frames of a message, where libzmq puts its heartbeats, is cut
+// out, so that the message is in one piece.
+func (r *reader) skip(frame int) error {
+	if r.pos != r.next {
+		copy(r.slab.b[r.pos:], r.slab.b[r.pos+frame:r.end])
+		r.end -= frame
+		return nil
+	}
+	err := r.deliver()
+	r.pos += frame
+	r.start, r.next = r.pos, r.pos
+	return err
+}
+
+// refusal is the error of a peer that took exception to us after we had accepted it.
+func refusal(data []byte) error {
+	reason, err := wire.ParseError(data)
+	if err != nil {
+		return err
+	}
+	return &mechanism.PeerError{Reason: reason}
+}
+
+// subscription passes on what the peer wants, or no longer wants, as long as that is not too much. It is the frame at pos.
+func (r *reader) subscription(topic []byte, cancel bool, frame int) error {
+	if r.pos == r.next {
+		if err := r.deliver(); err != nil { // so that it does not overtake messages
+			return err
+		}
+	}
 	p := r.c.p
 	if p.s.pat.subscription(p, topic, cancel) > p.s.cfg.MaxSubscriptionBytes {
 		return ErrTooManySubscriptions
 	}
-	return nil
+	return r.skip(frame)
 }
 
 // maxPongs bounds the bytes of answers that wait for a peer that sends PINGs and reads nothing.
 const maxPongs = 1 << 10
 
-// ping answers a PING with a PONG that bears the same context (RFC 37, section 3.6).
+// ping answers a PING with a PONG that bears the same context (RFC 37, "Connection Heartbeating").
 func (r *reader) ping(data []byte) error {
-	_, context, err := wire.ParsePing(data)
+	ttl, context, err := wire.ParsePing(data)
 	if err != nil {
 		return err
 	}
+	r.c.expect(ttl)
 	r.c.p.out.control(func(dst []byte) []byte {
 		if len(dst) > maxPongs {
 			return dst

@@ -20,6 +20,7 @@ type socket struct {
 	zmtp zmtp.Config
 	sink bool // the socket sends no messages, so that there is nothing to linger for
 
+	publishes   bool // peers may send subscriptions
 	connectOnce bool // a second Connect to the same endpoint does nothing
 
 	room    waitList // Send waits here for a peer with room
@@ -97,7 +98,8 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 	if receives {
 		s.in = &inQueue{}
 	}
-	s.zmtp = zmtp.Config{SocketType: kind, Timeout: s.cfg.HandshakeTimeout}
+	s.publishes = kind == "PUB" || kind == "XPUB"
+	s.zmtp = zmtp.Config{SocketType: kind, Identity: s.cfg.Identity, Timeout: s.cfg.HandshakeTimeout}
 	s.life, s.kill = context.WithCancel(context.Background())
 	s.linger, s.hurry = context.WithCancel(s.life)
 	return s, nil

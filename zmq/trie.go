@@ -18,20 +18,20 @@ func (t *trie[T]) child(c byte) (int, bool) {
 	return slices.BinarySearchFunc(t.children, c, func(n *trie[T], c byte) int { return int(n.label[0]) - int(c) })
 }
 
-// add puts v at prefix. It reports false where v was there already.
-func (t *trie[T]) add(prefix []byte, v T) bool {
+// add puts v at prefix. It reports whether v was not there yet, and whether nothing was.
+func (t *trie[T]) add(prefix []byte, v T) (added, first bool) {
 	if len(prefix) == 0 {
 		if slices.Contains(t.values, v) {
-			return false
+			return false, false
 		}
 		t.values = append(t.values, v)
-		return true
+		return true, len(t.values) == 1
 	}
 	i, ok := t.child(prefix[0])
 	if !ok {
 		leaf := &trie[T]{label: bytes.Clone(prefix), values: []T{v}}
 		t.children = slices.Insert(t.children, i, leaf)
-		return true
+		return true, true
 	}
 	n := t.children[i]
 	common := commonPrefix(n.label, prefix)
@@ -44,23 +44,29 @@ func (t *trie[T]) add(prefix []byte, v T) bool {
 	return n.add(prefix[common:], v)
 }
 
-// remove takes v away from prefix. It reports false where v was not there.
-func (t *trie[T]) remove(prefix []byte, v T) bool {
+// remove takes v away from prefix. It reports whether v was there, and whether nothing is there any more.
+func (t *trie[T]) remove(prefix []byte, v T) (removed, last bool) {
 	if len(prefix) == 0 {
 		i := slices.Index(t.values, v)
 		if i >= 0 {
 			t.values = slices.Delete(t.values, i, i+1)
 		}
-		return i >= 0
+		return i >= 0, i >= 0 && len(t.values) == 0
 	}
 	i, ok := t.child(prefix[0])
 	if !ok || !bytes.HasPrefix(prefix, t.children[i].label) {
-		return false
+		return false, false
 	}
 	n := t.children[i]
-	if !n.remove(prefix[len(n.label):], v) {
-		return false
+	if removed, last = n.remove(prefix[len(n.label):], v); removed {
+		t.prune(i)
 	}
+	return removed, last
+}
+
+// prune removes the child at i where it has become superfluous.
+func (t *trie[T]) prune(i int) {
+	n := t.children[i]
 	switch {
 	case len(n.values) > 0:
 	case len(n.children) == 0:
@@ -70,7 +76,6 @@ func (t *trie[T]) remove(prefix []byte, v T) bool {
 		below.label = append(bytes.Clone(n.label), below.label...)
 		t.children[i] = below
 	}
-	return true
 }
 
 // match appends to dst the values of every prefix of topic. A value that holds several of them is there several times.

@@ -1,0 +1,162 @@
+package zmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// balancer is the pattern that deals messages out to peers in turn.
+type balancer struct {
+	noPattern
+	s    *socket
+	turn atomic.Uint32
+	ring atomic.Pointer[[]*pipe] // those that may be sent to; replaced, never changed
+
+	mu    sync.Mutex
+	limit int       // how many peers are served; 0 means any number
+	lost  []segment // messages whose peer went away, and for which no other had room yet
+}
+
+func (b *balancer) pipes() []*pipe {
+	if ring := b.ring.Load(); ring != nil {
+		return *ring
+	}
+	return nil
+}
+
+// send gives the message to the next pipe that has room, and returns that pipe.
+func (b *balancer) send(ctx context.Context, frames [][]byte) (*pipe, error) {
+	size, err := b.s.checkSend(ctx, frames)
+	if err != nil {
+		return nil, err
+	}
+	if p := b.try(frames, size, false); p != nil {
+		return p, nil
+	}
+	w := b.s.room.add()
+	defer b.s.room.remove(w)
+	for {
+		if b.s.closing.Load() {
+			return nil, b.s.opError("send", "", ErrClosed)
+		}
+		if p := b.try(frames, size, true); p != nil {
+			return p, nil
+		}
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			return nil, b.s.opError("send", "", fmt.Errorf("%w (%d known, all full): %w", ErrNoPeer, len(b.pipes()), ctx.Err()))
+		}
+	}
+}
+
+// try puts the message into the queue of the next pipe that has room. It returns nil where none has.
+func (b *balancer) try(frames [][]byte, size int, ask bool) *pipe {
+	return b.each(func(p *pipe) bool { return p.out.put(frames, size, ask) == putDone })
+}
+
+// each offers something to every pipe in turn, until one takes it.
+func (b *balancer) each(offer func(p *pipe) bool) *pipe {
+	pipes := b.pipes()
+	if len(pipes) == 0 {
+		return nil
+	}
+	turn := 0
+	if len(pipes) > 1 {
+		turn = int(b.turn.Add(1) % uint32(len(pipes)))
+	}
+	for range pipes {
+		if p := pipes[turn]; offer(p) {
+			return p
+		}
+		if turn++; turn == len(pipes) {
+			turn = 0
+		}
+	}
+	return nil
+}
+
+func (b *balancer) open(p *pipe) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	pipes := b.pipes()
+	switch {
+	case p.over.Load() || slices.Contains(pipes, p):
+	case b.limit > 0 && len(pipes) >= b.limit:
+		p.refuse(errTaken)
+	default:
+		pipes = append(slices.Clip(pipes), p)
+		b.ring.Store(&pipes)
+	}
+}
+
+var errTaken = errors.New("the socket has its peer already")
+
+func (b *balancer) attach(p *pipe) { b.open(p) }
+
+// detach takes a pipe out of the ring, unless its queue lives on for the next connection.
+func (b *balancer) detach(p *pipe) {
+	if p.keeps() {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	pipes := slices.DeleteFunc(slices.Clone(b.pipes()), func(other *pipe) bool { return other == p })
+	b.ring.Store(&pipes)
+}
+
+func (b *balancer) orphaned(segs []segment) {
+	b.mu.Lock()
+	b.lost = append(b.lost, segs...)
+	b.mu.Unlock()
+	b.roomMade()
+}
+
+func (b *balancer) orphans() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, _ := weigh(b.lost)
+	return n
+}
+
+// roomMade gives the messages of lost peers to others.
+func (b *balancer) roomMade() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.lost) > 0 {
+		seg := b.lost[0]
+		if b.s.life.Err() != nil {
+			b.s.drop(b.lost[:1])
+		} else if b.each(func(p *pipe) bool { return p.out.putSegment(seg, true) == putDone }) == nil {
+			return
+		}
+		b.lost = b.lost[1:]
+	}
+}
+
+var errNoFrames = errors.New("a message has at least one frame; give it an empty one to send nothing")
+
+// checkSend refuses what can never be sent. It returns the message's encoded size.
+func (s *socket) checkSend(ctx context.Context, frames [][]byte) (size int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, s.opError("send", "", err)
+	}
+	if s.closing.Load() {
+		return 0, s.opError("send", "", ErrClosed)
+	}
+	if len(frames) == 0 {
+		return 0, s.opError("send", "", errNoFrames)
+	}
+	if s.cfg.Conflate && len(frames) > 1 {
+		return 0, s.opError("send", "", ErrMultipart)
+	}
+	size = encodedSize(frames)
+	if int64(size) > s.cfg.MaxMessageSize {
+		return 0, s.opError("send", "", fmt.Errorf("%w: %d bytes with headers, the limit is %d", ErrMessageTooLarge, size, s.cfg.MaxMessageSize))
+	}
+	return size, nil
+}

@@ -1,0 +1,51 @@
+package zmq
+
+import "context"
+
+// Dealer is a DEALER socket: it deals messages out to its peers in turn and receives theirs in turn, with no rule about
+// which follows which (RFC 28). Its peers are REP, DEALER and ROUTER. To talk to a REP, send an empty frame first.
+type Dealer struct {
+	*socket
+	dealer
+}
+
+// dealer is the pattern of a DEALER.
+type dealer struct{ balancer }
+
+// NewDealer makes a DEALER socket. Bind or Connect it next, and Close it in the end.
+func NewDealer(cfg Config) (*Dealer, error) {
+	s, err := newSocket("DEALER", cfg, true)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dealer{socket: s}
+	d.balancer.s = s
+	s.pat = &d.dealer
+	return d, nil
+}
+
+// Send sends one message of one or more frames to the next peer in turn that has room. It waits, copies and redirects as
+// Push.Send does.
+func (d *Dealer) Send(ctx context.Context, frames ...[]byte) error {
+	_, err := d.balancer.send(ctx, frames)
+	return err
+}
+
+// Recv returns the next message, as Pull.Recv does.
+func (d *Dealer) Recv(ctx context.Context) (m Message, err error) {
+	err = d.receive(ctx, &m)
+	return m, err
+}
+
+func (d *dealer) attach(p *pipe) {
+	p.probe()
+	d.balancer.attach(p)
+}
+
+// probe tells a new ROUTER peer of this socket, where that is asked for.
+func (p *pipe) probe() {
+	if p.s.cfg.ProbeRouter {
+		empty := [][]byte{nil}
+		p.out.put(empty, encodedSize(empty), false)
+	}
+}

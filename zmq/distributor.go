@@ -1,0 +1,188 @@
+package zmq
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// distributor is the pattern that sends each message to all who want it.
+type distributor struct {
+	noPattern
+	s *socket
+
+	mu     sync.Mutex
+	prefix trie[*pipe]
+	wishes map[*pipe]*wishes
+	found  []*pipe // scratch for send
+	round  uint64  // of send: marks the pipes that it has seen
+}
+
+func (d *distributor) init(s *socket) { d.s, d.wishes = s, map[*pipe]*wishes{} }
+
+func (d *distributor) send(ctx context.Context, frames [][]byte) error {
+	size, err := d.s.checkSend(ctx, frames)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.match(frames[0])
+	return d.distribute(frames, size)
+}
+
+// distribute gives the message to all that were found. mu is held.
+func (d *distributor) distribute(frames [][]byte, size int) error {
+	if d.s.cfg.NoDrop && slices.ContainsFunc(d.found, func(p *pipe) bool { return !p.out.hasRoom() }) {
+		return d.s.opError("send", "", ErrWouldDrop)
+	}
+	if size < largeMessage {
+		for _, p := range d.found {
+			d.count(p.out.put(frames, size, false))
+		}
+		return nil
+	}
+	shared := newSlab(size) // encoded once, and held by each queue
+	seg := segment{appendFrames(shared.b[:0], frames), shared, 1}
+	for _, p := range d.found {
+		shared.retain(1)
+		r := p.out.putSegment(seg, false)
+		if r != putDone {
+			shared.release(1)
+		}
+		d.count(r)
+	}
+	shared.release(1)
+	return nil
+}
+
+// count counts a message that a peer's queue was too full for.
+func (d *distributor) count(r putResult) {
+	if r == putFull {
+		d.s.dropped.Add(1)
+	}
+}
+
+// match puts the peers that want topic into d.found, each once. mu is held.
+func (d *distributor) match(topic []byte) {
+	d.round++
+	d.found = d.prefix.match(d.found[:0], topic)
+	if d.s.cfg.InvertMatching {
+		d.invert()
+		return
+	}
+	unique := d.found[:0]
+	for _, p := range d.found {
+		if p.round != d.round {
+			p.round = d.round
+			unique = append(unique, p)
+		}
+	}
+	d.found = unique
+}
+
+// invert puts the peers that were not found into d.found. mu is held.
+func (d *distributor) invert() {
+	for _, p := range d.found {
+		p.round = d.round
+	}
+	d.found = d.found[:0]
+	for p := range d.wishes {
+		if p.round != d.round {
+			d.found = append(d.found, p)
+		}
+	}
+}
+
+// subscribers counts the peers that want topic.
+func (d *distributor) subscribers(topic []byte) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.match(topic)
+	return len(d.found)
+}
+
+// wishes is what one peer has subscribed to.
+type wishes struct {
+	topics map[string]struct{}
+	cost   int
+}
+
+// wishCost is what a subscription costs beside twice its length: once in the trie, once in the peer's wishes.
+const wishCost = 256
+
+// attach makes the peer known, and welcomes it.
+func (d *distributor) attach(p *pipe) {
+	d.mu.Lock()
+	if !p.over.Load() {
+		d.wishes[p] = &wishes{topics: map[string]struct{}{}}
+	}
+	d.mu.Unlock()
+	if w := d.s.cfg.WelcomeMessage; w != nil {
+		frames := [][]byte{w}
+		d.count(p.out.put(frames, encodedSize(frames), false))
+	}
+}
+
+// subscription keeps one entry for each peer and prefix, however often the peer subscribes.
+func (d *distributor) subscription(p *pipe, topic []byte, cancel bool) (cost int) {
+	cost, _ = d.change(p, topic, cancel)
+	return cost
+}
+
+// change notes a subscription or its end. It returns what the peer's subscriptions cost, and whether this one is the first
+// to its prefix, or the end of the last.
+func (d *distributor) change(p *pipe, topic []byte, cancel bool) (cost int, edge bool) {
+	d.mu.Lock()
+	defer d.s.changed.wakeAll()
+	defer d.mu.Unlock()
+	w := d.wishes[p]
+	if w == nil { // nothing new for a peer that is about to be disconnected
+		return 0, false
+	}
+	var changed bool
+	if cancel {
+		if changed, edge = d.prefix.remove(topic, p); changed {
+			delete(w.topics, string(topic))
+			w.cost -= 2*len(topic) + wishCost
+		}
+	} else if changed, edge = d.prefix.add(topic, p); changed {
+		w.topics[string(topic)] = struct{}{}
+		w.cost += 2*len(topic) + wishCost
+	}
+	return w.cost, edge
+}
+
+// detach forgets what the peer had subscribed to: it will subscribe again if it comes back.
+func (d *distributor) detach(p *pipe) { d.forget(p, func(string, bool) {}) }
+
+// forget takes all subscriptions of a peer away and tells each to gone, with whether it was the last to its prefix.
+func (d *distributor) forget(p *pipe, gone func(topic string, last bool)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w := d.wishes[p]
+	if w == nil {
+		return
+	}
+	for topic := range w.topics {
+		_, last := d.prefix.remove([]byte(topic), p)
+		gone(topic, last)
+	}
+	delete(d.wishes, p)
+}
+
+// orphaned counts the messages of a subscriber that is gone.
+func (d *distributor) orphaned(segs []segment) { d.s.drop(segs) }
+
+// WaitSubscribers waits until at least n peers have a subscription that matches topic. A message that is sent then reaches
+// them all. It fails with the context's error, or ErrClosed.
+func (d *distributor) WaitSubscribers(ctx context.Context, topic string, n int) error {
+	err := d.s.await(ctx, func() bool { return d.s.closing.Load() || d.subscribers([]byte(topic)) >= n })
+	if err == nil && d.s.closing.Load() {
+		err = ErrClosed
+	}
+	if err != nil {
+		return d.s.opError("wait for subscribers", "", err)
+	}
+	return nil
+}

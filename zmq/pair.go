@@ -1,0 +1,34 @@
+package zmq
+
+import "context"
+
+// Pair is a PAIR socket: it has one peer, another PAIR, and refuses a second one while the first is there (RFC 31).
+type Pair struct {
+	*socket
+	balancer
+}
+
+// NewPair makes a PAIR socket. Bind or Connect it next, and Close it in the end.
+func NewPair(cfg Config) (*Pair, error) {
+	s, err := newSocket("PAIR", cfg, true)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pair{socket: s}
+	p.balancer.s, p.balancer.limit = s, 1
+	s.pat = &p.balancer
+	return p, nil
+}
+
+// Send sends one message of one or more frames to the peer. It waits for the peer, and for room, until ctx ends. The
+// frames are copied: they may be used again when Send returns. Any number of goroutines may send at once.
+func (p *Pair) Send(ctx context.Context, frames ...[]byte) error {
+	_, err := p.balancer.send(ctx, frames)
+	return err
+}
+
+// Recv returns the next message, as Pull.Recv does.
+func (p *Pair) Recv(ctx context.Context) (m Message, err error) {
+	err = p.receive(ctx, &m)
+	return m, err
+}

@@ -1,0 +1,165 @@
+package zmq
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// Receiver is a socket that messages can be received from.
+type Receiver interface {
+	Recv(ctx context.Context) (Message, error)
+}
+
+// Sender is a socket that messages can be sent to.
+type Sender interface {
+	Send(ctx context.Context, frames ...[]byte) error
+}
+
+// Proxy passes messages on between two sockets, in both directions as far as the sockets can receive and send: a ROUTER and
+// a DEALER make a broker of requests, an XSUB and an XPUB a forwarder, a PULL and a PUSH a streamer. Its methods may be
+// called by any number of goroutines.
+type Proxy struct {
+	frontend, backend any
+	capture           Sender
+
+	forth, back proxyCount
+
+	mu      sync.Mutex
+	flow    context.Context // ends at the next Pause
+	pause   context.CancelFunc
+	resumed chan struct{} // closed while messages flow
+}
+
+// proxyCount counts what a Proxy passed on in one direction.
+type proxyCount struct {
+	messages, bytes atomic.Uint64
+}
+
+// ProxyStats is a snapshot of a Proxy's counters.
+type ProxyStats struct {
+	ToBackend, BytesToBackend   uint64 // messages from the frontend to the backend, and the size of their frames
+	ToFrontend, BytesToFrontend uint64 // messages from the backend to the frontend, and the size of their frames
+}
+
+var errProxyIdle = errors.New("zmq: proxy: neither socket can receive what the other can send")
+
+// NewProxy makes a Proxy between two sockets, each a Receiver, a Sender, or both. capture, where it is not nil, is sent a
+// copy of each message that passes.
+func NewProxy(frontend, backend any, capture Sender) (*Proxy, error) {
+	p := &Proxy{frontend: frontend, backend: backend, capture: capture, resumed: make(chan struct{})}
+	p.flow, p.pause = context.WithCancel(context.Background())
+	close(p.resumed)
+	if !joins(frontend, backend) && !joins(backend, frontend) {
+		return nil, errProxyIdle
+	}
+	return p, nil
+}
+
+// joins reports whether messages can be passed on from one socket to the other.
+func joins(from, to any) bool {
+	_, receives := from.(Receiver)
+	_, sends := to.(Sender)
+	return receives && sends
+}
+
+// Run passes messages on until ctx ends, then it returns nil; or until a socket fails, by being closed for example, then it
+// returns the socket's error. The sockets stay open. A message that was received and could not be sent is lost with the
+// error.
+func (p *Proxy) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	run := func(from, to any, count *proxyCount) {
+		if joins(from, to) {
+			wg.Go(func() { cancel(p.pass(ctx, from.(Receiver), to.(Sender), count)) })
+		}
+	}
+	run(p.frontend, p.backend, &p.forth)
+	run(p.backend, p.frontend, &p.back)
+	wg.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// pass passes messages on in one direction, from one Pause to the next.
+func (p *Proxy) pass(ctx context.Context, from Receiver, to Sender, count *proxyCount) error {
+	for {
+		flow, resumed := p.state()
+		select {
+		case <-resumed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		err := p.passUntil(ctx, flow, from, to, count)
+		if flow.Err() == nil || ctx.Err() != nil || !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+}
+
+// passUntil passes messages on until flow ends. A message that was received then is sent still.
+func (p *Proxy) passUntil(ctx, flow context.Context, from Receiver, to Sender, count *proxyCount) error {
+	receiving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(flow, cancel)()
+	for {
+		m, err := from.Recv(receiving)
+		if err != nil {
+			return err
+		}
+		frames := m.Frames()
+		if p.capture != nil {
+			if err := p.capture.Send(ctx, frames...); err != nil {
+				return err
+			}
+		}
+		if err := to.Send(ctx, frames...); err != nil {
+			return err
+		}
+		count.messages.Add(1)
+		for _, f := range frames {
+			count.bytes.Add(uint64(len(f)))
+		}
+		m.Release()
+	}
+}
+
+func (p *Proxy) state() (flow context.Context, resumed <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.flow, p.resumed
+}
+
+// Pause stops the flow: what comes from now on waits in the sockets.
+func (p *Proxy) Pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.flow.Err() == nil {
+		p.resumed = make(chan struct{})
+		p.pause()
+	}
+}
+
+// Resume lets messages flow again after Pause.
+func (p *Proxy) Resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.flow.Err() != nil {
+		p.flow, p.pause = context.WithCancel(context.Background())
+		close(p.resumed)
+	}
+}
+
+// Stats returns what passed so far.
+func (p *Proxy) Stats() ProxyStats {
+	return ProxyStats{
+		ToBackend:       p.forth.messages.Load(),
+		BytesToBackend:  p.forth.bytes.Load(),
+		ToFrontend:      p.back.messages.Load(),
+		BytesToFrontend: p.back.bytes.Load(),
+	}
+}

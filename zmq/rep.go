@@ -1,0 +1,121 @@
+package zmq
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/experimance/experimance-go/internal/wire"
+)
+
+// Rep is a REP socket: it receives a request, and must send its reply before it receives the next (RFC 28). Its peers are
+// REQ and DEALER. Where several requests are to be worked on at once, use a Router.
+type Rep struct {
+	*socket
+	replier
+}
+
+// NewRep makes a REP socket. Bind or Connect it next, and Close it in the end.
+func NewRep(cfg Config) (*Rep, error) {
+	s, err := newSocket("REP", cfg, true)
+	if err != nil {
+		return nil, err
+	}
+	r := &Rep{socket: s}
+	r.replier.s = s
+	s.pat = &r.replier
+	return r, nil
+}
+
+// Recv returns the next request, and waits for one until ctx ends or the socket is closed. While a request has no reply it
+// fails with ErrState. Requests come from the peers in turn; one without the delimiter of RFC 28 is dropped and counted.
+func (r *Rep) Recv(ctx context.Context) (Message, error) { return r.recv(ctx) }
+
+// Send sends the reply to the last request; without one it fails with ErrState. It does not wait: where the peer has gone,
+// or does not read its replies, the reply is dropped and counted in Stats.Dropped. The frames are copied.
+func (r *Rep) Send(ctx context.Context, frames ...[]byte) error { return r.send(ctx, frames) }
+
+// replier is the pattern of a REP.
+type replier struct {
+	noPattern
+	s *socket
+
+	mu       sync.Mutex
+	busy     bool     // a Recv is under way
+	client   *pipe    // who waits for a reply; nil where nobody does
+	envelope [][]byte // what goes before the reply: frames up to the delimiter, in memory of our own
+	memory   []byte
+}
+
+func (r *replier) recv(ctx context.Context) (Message, error) {
+	r.mu.Lock()
+	if r.client != nil || r.busy {
+		r.mu.Unlock()
+		return Message{}, r.s.opError("receive", "", fmt.Errorf("%w: the last request has no reply yet", ErrState))
+	}
+	r.busy = true
+	r.mu.Unlock()
+	for {
+		var m Message
+		p, err := r.s.in.recv(ctx, &m)
+		r.mu.Lock()
+		if err != nil {
+			r.busy = false
+			r.mu.Unlock()
+			return Message{}, r.s.opError("receive", "", err)
+		}
+		if r.unwrap(&m) {
+			r.client, r.busy = p, false
+			r.mu.Unlock()
+			return m, nil
+		}
+		r.mu.Unlock()
+		m.Release()
+		r.s.dropped.Add(1)
+	}
+}
+
+// unwrap takes the envelope off a request and keeps it. It reports false where there is none.
+func (r *replier) unwrap(m *Message) bool {
+	r.envelope, r.memory = r.envelope[:0], r.memory[:0]
+	head := 0
+	for {
+		flags, end, body := firstFrame(m.wire[head:])
+		if flags&wire.FlagMore == 0 {
+			return false
+		}
+		head += end
+		if end == body {
+			break
+		}
+	}
+	r.memory = append(r.memory, m.wire[:head]...)
+	for rest := r.memory; len(rest) > 0; {
+		_, end, body := firstFrame(rest)
+		r.envelope, rest = append(r.envelope, rest[body:end]), rest[end:]
+		m.skip()
+	}
+	return true
+}
+
+func (r *replier) send(ctx context.Context, frames [][]byte) error {
+	size, err := r.s.checkSend(ctx, frames)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.client == nil {
+		return r.s.opError("send", "", fmt.Errorf("%w: there is no request to reply to", ErrState))
+	}
+	all := append(r.envelope, frames...)
+	if r.client.out.put(all, size+len(r.memory), false) != putDone {
+		r.s.dropped.Add(1)
+	}
+	clear(all[len(r.envelope):])
+	r.client = nil
+	return nil
+}
+
+// orphaned counts the replies to a peer that is gone.
+func (r *replier) orphaned(segs []segment) { r.s.drop(segs) }

@@ -1,0 +1,206 @@
+package zmq
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+)
+
+// Req is a REQ socket: it sends a request to the next peer in turn, and must receive the reply before it sends the next
+// request (RFC 28). Its peers are REP and ROUTER.
+type Req struct {
+	*socket
+	requester
+}
+
+// NewReq makes a REQ socket. Bind or Connect it next, and Close it in the end.
+func NewReq(cfg Config) (*Req, error) {
+	s, err := newSocket("REQ", cfg, true)
+	if err != nil {
+		return nil, err
+	}
+	s.connectOnce = true
+	r := &Req{socket: s}
+	r.balancer.s, r.id = s, rand.Uint32()
+	s.pat = &r.requester
+	return r, nil
+}
+
+// Send sends a request to the next peer in turn that has room, and waits for one until ctx ends. While a request has no
+// reply it fails with ErrState, unless Config.Relaxed is set: then the old request is given up. The frames are copied.
+func (r *Req) Send(ctx context.Context, frames ...[]byte) error { return r.request(ctx, frames) }
+
+// Recv returns the reply to the last request, and waits for it until ctx ends or the socket is closed; the reply can still
+// be received later then. Without a request it fails with ErrState. When the peer goes away with the request it fails with
+// ErrPeerGone, and the next request can be sent. Messages that are no reply to the last request are dropped.
+func (r *Req) Recv(ctx context.Context) (Message, error) { return r.reply(ctx) }
+
+// requester is the pattern of a REQ.
+type requester struct {
+	balancer
+
+	turnMu  sync.Mutex
+	phase   requestPhase
+	server  *pipe  // who has the request
+	lost    bool   // the server went away with it
+	id      uint32 // of the last request, with Config.Correlate
+	scratch [][]byte
+}
+
+type requestPhase int
+
+const (
+	mayRequest requestPhase = iota
+	requesting              // a Send is under way
+	mayReply
+	replying // a Recv is under way
+)
+
+func (r *requester) request(ctx context.Context, frames [][]byte) error {
+	if len(frames) == 0 {
+		return r.s.opError("send", "", errNoFrames)
+	}
+	r.turnMu.Lock()
+	defer r.turnMu.Unlock()
+	if err := r.mayRequest(); err != nil {
+		return err
+	}
+	r.phase = requesting
+	all := r.envelope()
+	all = append(all, frames...)
+	r.turnMu.Unlock()
+	p, err := r.balancer.send(ctx, all)
+	r.turnMu.Lock()
+	clear(all)
+	r.scratch = all[:0]
+	if err != nil {
+		r.phase = mayRequest
+		return err
+	}
+	r.phase, r.server, r.lost = mayReply, p, false
+	return nil
+}
+
+var errGivenUp = errors.New("the last request was given up for a new one")
+
+// mayRequest reports whether it is a request's turn. turnMu is held.
+func (r *requester) mayRequest() error {
+	switch {
+	case r.phase == mayRequest:
+		return nil
+	case r.phase == mayReply && r.s.cfg.Relaxed:
+		if !r.s.cfg.Correlate {
+			r.server.refuse(errGivenUp) // so that the old reply cannot be taken for the new one
+		}
+		return nil
+	}
+	return r.s.opError("send", "", fmt.Errorf("%w: the last request has no reply yet", ErrState))
+}
+
+// envelope returns the frames that go before the next request. turnMu is held.
+func (r *requester) envelope() [][]byte {
+	all := r.scratch[:0]
+	if r.s.cfg.Correlate {
+		r.id++
+		all = append(all, binary.BigEndian.AppendUint32(nil, r.id))
+	}
+	return append(all, nil)
+}
+
+func (r *requester) reply(ctx context.Context) (Message, error) {
+	r.turnMu.Lock()
+	if r.phase != mayReply {
+		r.turnMu.Unlock()
+		return Message{}, r.s.opError("receive", "", fmt.Errorf("%w: there is no request that waits for a reply", ErrState))
+	}
+	r.phase = replying
+	r.turnMu.Unlock()
+	m, err := r.await(ctx)
+	r.turnMu.Lock()
+	defer r.turnMu.Unlock()
+	r.phase = mayRequest
+	if err != nil {
+		if !r.lost {
+			r.phase = mayReply
+		}
+		return Message{}, r.s.opError("receive", "", err)
+	}
+	return m, nil
+}
+
+// await returns the reply to the last request.
+func (r *requester) await(ctx context.Context) (Message, error) {
+	w := r.s.in.arrived.add()
+	defer r.s.in.arrived.remove(w)
+	for {
+		var m Message
+		p, err := r.s.in.tryRecv(&m)
+		if err != nil {
+			return Message{}, err
+		}
+		if p != nil {
+			if r.isReply(&m, p) {
+				return m, nil
+			}
+			m.Release()
+			r.s.dropped.Add(1)
+			continue
+		}
+		if r.isLost() {
+			return Message{}, ErrPeerGone
+		}
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			return Message{}, ctx.Err()
+		}
+	}
+}
+
+// isReply takes the envelope off a message. It reports false where m is not the reply to the last request.
+func (r *requester) isReply(m *Message, p *pipe) bool {
+	r.turnMu.Lock()
+	defer r.turnMu.Unlock()
+	if p != r.server {
+		return false
+	}
+	if r.s.cfg.Correlate {
+		if id := m.Frame(0); len(id) != 4 || binary.BigEndian.Uint32(id) != r.id || m.Len() < 2 {
+			return false
+		}
+		m.skip()
+	}
+	if m.Len() < 2 || len(m.Frame(0)) != 0 {
+		return false
+	}
+	m.skip()
+	return true
+}
+
+func (r *requester) isLost() bool {
+	r.turnMu.Lock()
+	defer r.turnMu.Unlock()
+	return r.lost
+}
+
+func (r *requester) attach(p *pipe) {
+	p.probe()
+	r.balancer.attach(p)
+}
+
+// detach finds out whether the peer took the request along. One that was not written yet stays in the queue.
+func (r *requester) detach(p *pipe) {
+	r.turnMu.Lock()
+	if p == r.server && !(p.keeps() && p.out.waiting() > 0) {
+		r.lost = true
+	}
+	r.turnMu.Unlock()
+	r.balancer.detach(p)
+	r.s.in.arrived.wakeAll()
+}
+
+// orphaned drops the requests that a peer did not get: whoever sent them is told by ErrPeerGone.
+func (r *requester) orphaned(segs []segment) { r.s.drop(segs) }

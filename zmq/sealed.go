@@ -1,0 +1,139 @@
+package zmq
+
+import (
+	"net"
+
+	"github.com/experimance/experimance-go/internal/mechanism"
+	"github.com/experimance/experimance-go/internal/wire"
+)
+
+// sealedConn carries the frames of a connection in sealed ones, so that neither the reader nor the writer knows of it: what
+// is written to it and read from it are plain frames.
+type sealedConn struct {
+	net.Conn
+	sealer mechanism.Sealer
+	limit  int64 // largest frame body accepted
+
+	raw   []byte // for reading: sealed frames, raw[start:end] not opened yet
+	start int
+	end   int
+	plain []byte // opened, and not read yet
+
+	out []byte // for writing: sealed frames
+}
+
+// sealOverhead is more than any sealer adds to a frame.
+const sealOverhead = 64
+
+// newSealedConn returns a connection on which buffered was read already.
+func newSealedConn(nc net.Conn, sealer mechanism.Sealer, buffered []byte, limit int64) *sealedConn {
+	c := &sealedConn{Conn: nc, sealer: sealer, limit: max(limit, limit+sealOverhead), raw: make([]byte, max(firstRead, len(buffered)))}
+	c.end = copy(c.raw, buffered)
+	return c
+}
+
+// CloseWrite ends the writing side, where the connection can.
+func (c *sealedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Conn.Close()
+}
+
+// Read reads plain frames, or parts of them.
+func (c *sealedConn) Read(p []byte) (int, error) {
+	for {
+		if n := copy(p, c.plain); n > 0 || len(p) == 0 {
+			c.plain = c.plain[n:]
+			return n, nil
+		}
+		n, need, err := c.open(p)
+		if n > 0 || err != nil {
+			return n, err
+		}
+		if len(c.plain) > 0 {
+			continue
+		}
+		if err := c.fill(need); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// open opens frames into p as long as they fit. One that does not fit at all goes to plain. It returns how many bytes were
+// written to p, and how many the next sealed frame takes at least.
+func (c *sealedConn) open(p []byte) (n, need int, err error) {
+	for {
+		sealed := c.raw[c.start:c.end]
+		flags, size, head, err := wire.ParseHeader(sealed)
+		if err != nil {
+			return n, 0, err
+		}
+		if head == 0 {
+			return n, wire.MaxHeader, nil
+		}
+		if size > c.limit {
+			return n, 0, ErrMessageTooLarge
+		}
+		frame := head + int(size)
+		if frame > len(sealed) {
+			return n, frame, nil
+		}
+		if n > 0 && n+frame > len(p) {
+			return n, frame, nil
+		}
+		inner, body, err := c.sealer.Open(flags, sealed[head:frame])
+		if err != nil {
+			return n, 0, err
+		}
+		c.start += frame
+		if wire.MaxHeader+len(body) > len(p)-n {
+			c.plain = append(wire.AppendHeader(c.plain[:0], inner, len(body)), body...)
+			return n, 0, nil
+		}
+		dst := append(wire.AppendHeader(p[n:n], inner, len(body)), body...)
+		n += len(dst)
+	}
+}
+
+// fill reads more sealed bytes, with room for a frame of need bytes that grows as it arrives.
+func (c *sealedConn) fill(need int) error {
+	have := c.end - c.start
+	switch {
+	case have == 0 && len(c.raw) >= largeRead:
+		c.start, c.end = 0, 0
+	case len(c.raw)-c.start < need || c.end == len(c.raw):
+		raw := c.raw
+		if size := min(max(need, 2*len(c.raw), largeRead), max(2*have, largeRead)); size > len(raw) {
+			raw = make([]byte, size)
+		}
+		c.end = copy(raw, c.raw[c.start:c.end])
+		c.raw, c.start = raw, 0
+	}
+	n, err := c.Conn.Read(c.raw[c.end:])
+	c.end += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// Write seals and writes whole plain frames. It returns how many bytes of them have gone out for certain.
+func (c *sealedConn) Write(b []byte) (int, error) {
+	sent, sealed := 0, 0
+	for sealed < len(b) {
+		flags, end, head := firstFrame(b[sealed:])
+		c.out = c.sealer.Seal(c.out, flags, b[sealed+head:sealed+end])
+		sealed += end
+		if len(c.out) < largeRead && sealed < len(b) {
+			continue
+		}
+		_, err := c.Conn.Write(c.out)
+		c.out = c.out[:0]
+		if err != nil {
+			return sent, err
+		}
+		sent = sealed
+	}
+	return sent, nil
+}

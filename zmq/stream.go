@@ -1,0 +1,128 @@
+package zmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// streamListener accepts connections, over tcp or ipc, for one bound endpoint.
+type streamListener struct {
+	s        *socket
+	endpoint string
+	l        net.Listener
+	bound    context.Context // ends with stop, and the handshakes with it
+	unbind   context.CancelFunc
+	pending  sync.WaitGroup // the accept loop, and handshakes
+}
+
+// listenStream binds. Connections wait with the system until start.
+func (s *socket) listenStream(ep endpoint) (listener, string, error) {
+	t := &streamListener{s: s}
+	if ep.transport == "ipc" {
+		var err error
+		if ep.name, err = preparePath(ep.name); err != nil {
+			return nil, "", err
+		}
+	}
+	lc := net.ListenConfig{KeepAliveConfig: s.cfg.KeepAlive}
+	l, err := listen(s.life, &lc, ep)
+	if err != nil {
+		return nil, "", err
+	}
+	t.l, t.endpoint = l, ep.resolved(l.Addr())
+	t.bound, t.unbind = context.WithCancel(s.life)
+	return t, t.endpoint, nil
+}
+
+func listen(ctx context.Context, lc *net.ListenConfig, ep endpoint) (net.Listener, error) {
+	network, address := ep.address()
+	if limit := 107; network == "unix" && len(address) > limit {
+		return nil, fmt.Errorf("path is %d bytes long, the system allows %d; use a shorter one", len(address), limit)
+	}
+	return lc.Listen(ctx, network, address)
+}
+
+// preparePath finds a path for a wildcard, and removes the socket that a process left behind when it died. One that
+// somebody still listens on is left alone: binding it will fail.
+func preparePath(name string) (string, error) {
+	switch {
+	case name == "*":
+		return filepath.Join(os.TempDir(), fmt.Sprintf("zmq-%016x", rand.Uint64())), nil
+	case strings.HasPrefix(name, "@") || !isSocket(name) || isServed(name):
+		return name, nil
+	}
+	return name, os.Remove(name)
+}
+
+func isSocket(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&fs.ModeSocket != 0
+}
+
+func isServed(path string) bool {
+	nc, err := net.Dial("unix", path)
+	if err == nil {
+		nc.Close()
+	}
+	return err == nil
+}
+
+func (t *streamListener) start() { t.pending.Go(t.accept) }
+
+func (t *streamListener) stop() {
+	t.l.Close()
+	t.unbind()
+	t.pending.Wait()
+}
+
+// accept hands each connection to a goroutine of its own at once, so that a silent peer holds up nobody.
+func (t *streamListener) accept() {
+	s := t.s
+	for {
+		nc, err := t.l.Accept()
+		switch {
+		case err == nil:
+			s.emit(EventAccepted, t.endpoint, nc.RemoteAddr().String(), nil)
+			t.pending.Add(1)
+			s.wg.Go(func() { t.serve(nc) })
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // out of descriptors, for instance: the listener is as good as before
+			s.emit(EventAcceptFailed, t.endpoint, "", err)
+			if !pause(t.bound, 10*time.Millisecond) {
+				return
+			}
+		}
+	}
+}
+
+// serve does a connection's handshake, and serves it to its end.
+func (t *streamListener) serve(nc net.Conn) {
+	defer nc.Close()
+	c := t.s.welcome(t.bound, nc, t.endpoint)
+	t.pending.Done()
+	if c != nil {
+		t.s.serveAccepted(c)
+	}
+}
+
+// pause waits for d. It reports false, at once, when ctx ends.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

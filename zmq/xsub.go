@@ -1,0 +1,63 @@
+package zmq
+
+import (
+	"context"
+	"errors"
+)
+
+// XSub is an XSUB socket: a SUB whose subscriptions can also be sent as messages, and which can send to its publishers. With
+// an XPUB it makes the two ends of a forwarder (RFC 29).
+type XSub struct {
+	*socket
+	subscriber
+}
+
+// NewXSub makes an XSUB socket. Bind or Connect it next, and Close it in the end.
+func NewXSub(cfg Config) (*XSub, error) {
+	s, err := newSocket("XSUB", cfg, true)
+	if err != nil {
+		return nil, err
+	}
+	s.connectOnce = true
+	x := &XSub{socket: s}
+	x.subscriber.init(s)
+	s.pat = &x.subscriber
+	return x, nil
+}
+
+// Recv returns the next message with a matching subscription, as Sub.Recv does.
+func (x *XSub) Recv(ctx context.Context) (m Message, err error) {
+	err = x.receive(ctx, &m)
+	return m, err
+}
+
+// Subscribe and Unsubscribe are those of Sub.
+func (x *XSub) Subscribe(prefix string) error { return x.subscriber.change(prefix, false) }
+
+// Unsubscribe takes one Subscribe back, as Sub.Unsubscribe does.
+func (x *XSub) Unsubscribe(prefix string) error { return x.subscriber.change(prefix, true) }
+
+// Send subscribes for a message of one frame that begins with byte 1, and unsubscribes for byte 0: the rest is the prefix.
+// This is what XPub.Recv returns. An end without a subscription is ignored. Any other message goes to every publisher,
+// and is dropped and counted for one whose queue is full. The frames are copied.
+func (x *XSub) Send(ctx context.Context, frames ...[]byte) error {
+	size, err := x.checkSend(ctx, frames)
+	if err != nil {
+		return err
+	}
+	if len(frames) == 1 && len(frames[0]) > 0 && frames[0][0] <= 1 {
+		err := x.subscriber.change(string(frames[0][1:]), frames[0][0] == 0)
+		if errors.Is(err, errNotSubscribed) {
+			return nil
+		}
+		return err
+	}
+	x.subscriber.mu.Lock()
+	defer x.subscriber.mu.Unlock()
+	for p := range x.subscriber.peers {
+		if p.out.put(frames, size, false) == putFull {
+			x.dropped.Add(1)
+		}
+	}
+	return nil
+}
