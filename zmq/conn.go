@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/experimance/experimance-go/internal/wire"
@@ -23,7 +24,16 @@ type conn struct {
 	err  error         // why the connection ends: the first reason given to fail
 	gone chan struct{} // closed by fail
 
+	raw  syscall.RawConn // for writes that do not wait; nil where there are none
+	pend pending         // what such a write has left for the writer
+
 	pulse
+}
+
+// pending is a batch of which a part was written.
+type pending struct {
+	batch
+	written int
 }
 
 // goodbye bounds how long a connection on which everything was sent waits for the peer's end of it. Closing without
@@ -77,7 +87,9 @@ func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
 		nc = newSealedConn(nc, peer.Sealer, peer.Buffered, p.s.cfg.MaxMessageSize)
 		peer.Buffered = nil
 	}
-	return &conn{p: p, nc: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
+	c := &conn{p: p, nc: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
+	c.raw = rawConn(nc)
+	return c
 }
 
 // run attaches the connection to its pipe until it ends, and returns why it ended.
@@ -85,6 +97,7 @@ func (c *conn) run(ctx context.Context) error {
 	remote := c.nc.RemoteAddr().String()
 	p, s := c.p, c.p.s
 	p.out.restart()
+	p.flow(true)
 	p.setPeer(c, nil)
 	defer context.AfterFunc(ctx, func() { c.fail(net.ErrClosed) })()
 	s.attached(p)
@@ -92,6 +105,9 @@ func (c *conn) run(ctx context.Context) error {
 
 	defer c.beat()()
 
+	if c.raw != nil {
+		p.out.lend(c.writeDirect, s.kind == "REQ" || s.kind == "REP")
+	}
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -99,8 +115,11 @@ func (c *conn) run(ctx context.Context) error {
 	}()
 	c.fail(c.readLoop())
 	<-written
+	p.out.lend(nil, false)
+	c.takeBackPending()
 
 	p.setPeer(nil, nil)
+	p.flow(false)
 	s.detached(p)
 	s.emit(EventDisconnected, p.endpoint, remote, c.err)
 	return c.err
@@ -135,7 +154,7 @@ func (c *conn) writeLoop() {
 	var b batch
 	var vec net.Buffers
 	for {
-		b = q.take(b)
+		b = q.takeAsConsumer(b)
 		if b.asked {
 			c.p.s.announceRoom()
 		}
@@ -146,26 +165,43 @@ func (c *conn) writeLoop() {
 			}
 			select {
 			case <-c.more:
-				continue
 			case <-c.gone:
 				return
 			}
+			if !c.writePending(&vec) {
+				return
+			}
+			continue
 		}
-		written, err := c.write(b, &vec)
-		if err != nil {
-			c.takeBack(b, max(written-len(b.ctl), 0))
-			c.fail(err)
+		if !c.writeOut(b, 0, &vec) {
 			return
 		}
-		size := 0
-		for i, seg := range b.segs {
-			size += len(seg.b)
-			seg.slab.release(1)
-			b.segs[i] = segment{}
-		}
-		c.p.sent(b.n, size)
-		q.sent()
 	}
+}
+
+// writeOut writes a batch, from after the first written bytes. It reports false where the connection is at its end.
+func (c *conn) writeOut(b batch, written int, vec *net.Buffers) bool {
+	n, err := c.write(b, written, vec)
+	written += n
+	if err != nil {
+		c.takeBack(b, max(written-len(b.ctl), 0))
+		c.fail(err)
+		return false
+	}
+	c.finish(b)
+	return true
+}
+
+// finish counts a batch that was written, and lets go of its memory.
+func (c *conn) finish(b batch) {
+	size := 0
+	for i, seg := range b.segs {
+		size += len(seg.b)
+		seg.slab.release(1)
+		b.segs[i] = segment{}
+	}
+	c.p.sent(b.n, size)
+	c.p.out.sent()
 }
 
 // takeBack returns to the queue what a failed write has not sent whole.
@@ -177,13 +213,13 @@ func (c *conn) takeBack(b batch, written int) {
 	c.p.out.putBack(rest)
 }
 
-// write writes a batch with one system call where the system can.
-func (c *conn) write(b batch, vec *net.Buffers) (int, error) {
+// write writes a batch, from after its first skip bytes, with one system call where the system can.
+func (c *conn) write(b batch, skip int, vec *net.Buffers) (int, error) {
 	if len(b.ctl) == 0 && len(b.segs) == 1 {
-		return c.nc.Write(b.segs[0].b)
+		return c.nc.Write(b.segs[0].b[skip:])
 	}
 	if len(b.segs) == 0 {
-		return c.nc.Write(b.ctl)
+		return c.nc.Write(b.ctl[skip:])
 	}
 	all := (*vec)[:0]
 	if len(b.ctl) > 0 {
@@ -193,6 +229,13 @@ func (c *conn) write(b batch, vec *net.Buffers) (int, error) {
 		all = append(all, seg.b)
 	}
 	*vec = all // WriteTo moves its receiver on: keep the memory
+	for skip > 0 {
+		n := min(skip, len(all[0]))
+		if all[0] = all[0][n:]; len(all[0]) == 0 {
+			all = all[1:]
+		}
+		skip -= n
+	}
 	written, err := all.WriteTo(c.nc)
 	clear((*vec)[:cap(*vec)])
 	return int(written), err

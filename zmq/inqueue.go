@@ -38,8 +38,11 @@ type inbox struct {
 }
 
 func newInbox(p *pipe) *inbox {
-	cfg := &p.s.cfg
-	return &inbox{q: p.s.in, p: p, maxN: cfg.RecvHWM, maxSize: cfg.RecvHWMBytes, room: make(chan struct{}, 1)}
+	in := &inbox{q: p.s.in, p: p, maxN: p.s.cfg.RecvHWM, maxSize: p.s.cfg.RecvHWMBytes, room: make(chan struct{}, 1)}
+	if p.s.kind == "PULL" { // a PUSH waits
+		in.maxSize = min(in.maxSize, warmBytes)
+	}
+	return in
 }
 
 // recv takes the next message into m, waiting for one until ctx ends or the queue is closed. It tells which pipe it came

@@ -2,6 +2,7 @@ package zmq
 
 import (
 	"sync"
+	"time"
 
 	"github.com/experimance/experimance-go/internal/wire"
 )
@@ -23,6 +24,14 @@ type outQueue struct {
 	// wake tells the consumer that the queue is no longer empty. It is called without any lock of the queue held.
 	// Set before the queue is shared.
 	wake func()
+
+	// A sender that finds the consumer asleep may take its part for one write, which saves the time that waking it takes.
+	// It calls direct then, without any lock of the queue held. Guarded by mu; nil where nobody may.
+	direct  func()
+	eager   bool      // whenever the consumer sleeps, instead of when it has slept for a while
+	lent    bool      // a sender has the consumer's part
+	back    sync.Cond // the part was given back
+	lastPut time.Time // when the consumer was last woken
 
 	mu       sync.Mutex
 	segs     []segment
@@ -114,12 +123,56 @@ func (q *outQueue) hasRoom() bool {
 func (q *outQueue) unlockAfter(n, size int) {
 	q.n += n
 	q.size += size
-	woken := q.idle
-	q.idle = false
-	q.mu.Unlock()
-	if woken {
-		q.wake()
+	if !q.idle {
+		q.mu.Unlock()
+		return
 	}
+	q.idle = false
+	direct := q.direct
+	if direct != nil && n > 0 && q.mayBeDirect() {
+		q.lent = true
+		q.mu.Unlock()
+		direct()
+		return
+	}
+	q.mu.Unlock()
+	q.wake()
+}
+
+// quiet is how long nothing has been sent when a sender writes by itself. A stream of messages is better off with the
+// consumer, which writes many at once.
+const quiet = 200 * time.Microsecond
+
+// mayBeDirect says whether a sender that found the consumer asleep takes its part. mu is held.
+func (q *outQueue) mayBeDirect() bool {
+	if q.eager {
+		return true
+	}
+	now := time.Now()
+	was := q.lastPut
+	q.lastPut = now
+	return now.Sub(was) >= quiet
+}
+
+// lend lets senders take the consumer's part by calling direct, or no longer where that is nil. It returns when no sender has
+// it any more.
+func (q *outQueue) lend(direct func(), eager bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.direct, q.eager = direct, eager
+	for q.lent {
+		q.back.Wait()
+	}
+}
+
+// giveBack ends a sender's part as the consumer. It reports whether the consumer has something to do now and must be woken.
+func (q *outQueue) giveBack(unfinished bool) (wake bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lent = false
+	q.back.Broadcast()
+	q.idle = !unfinished && q.n == 0 && len(q.ctl) == 0 && !q.draining
+	return !q.idle
 }
 
 // room returns the last segment, with room for size bytes. Chunks grow with the traffic, so that a quiet peer costs little.
@@ -163,6 +216,20 @@ type batch struct {
 func (q *outQueue) take(spare batch) batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.takeLocked(spare)
+}
+
+// takeAsConsumer is take for the consumer's own goroutine. While a sender has its part it finds nothing, and will be woken.
+func (q *outQueue) takeAsConsumer(spare batch) batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lent {
+		return batch{ctl: spare.ctl[:0], segs: spare.segs[:0]}
+	}
+	return q.takeLocked(spare)
+}
+
+func (q *outQueue) takeLocked(spare batch) batch {
 	b := batch{ctl: q.ctl, segs: q.segs, n: q.n, asked: q.wantRoom}
 	q.ctl, q.segs = spare.ctl[:0], spare.segs[:0]
 	q.tail, q.n, q.size, q.wantRoom = false, 0, 0, false
@@ -217,6 +284,13 @@ func (q *outQueue) close() []segment {
 func (q *outQueue) restart() {
 	q.mu.Lock()
 	q.shut, q.ctl = false, q.ctl[:0]
+	q.mu.Unlock()
+}
+
+// limit sets the bounds.
+func (q *outQueue) limit(maxN, maxSize int) {
+	q.mu.Lock()
+	q.maxN, q.maxSize = maxN, maxSize
 	q.mu.Unlock()
 }
 

@@ -184,7 +184,7 @@ func TestImmediate(t *testing.T) {
 // With Immediate the messages that a lost peer has not taken go to the others, and to it when it is back.
 func TestImmediateTakesBack(t *testing.T) {
 	t.Parallel()
-	const n = 4
+	const n = 2 // one that is being written, and one that waits
 	push := newPush(t, zmq.Config{Immediate: true, ReconnectInterval: 5 * time.Millisecond})
 	l := listenRaw(t)
 	check(t, push.Connect(l.endpoint()))

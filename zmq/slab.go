@@ -7,12 +7,12 @@ import (
 )
 
 // slab is a block of memory that several messages share. It is born with one reference; whoever drops the last one gives
-// the block back to its pool. A slab whose references are never dropped is left to the garbage collector, so that a user
+// the block back to its shelf. A slab whose references are never dropped is left to the garbage collector, so that a user
 // who does not call Message.Release is slower, not wrong.
 type slab struct {
-	b    []byte
-	refs atomic.Int32
-	pool *sync.Pool
+	b     []byte
+	refs  atomic.Int32
+	shelf *shelf // nil for one that is not kept
 }
 
 // Slabs come in powers of two from minSlab to maxSlab, each with some bytes more, so that a body of such a size fits with
@@ -25,7 +25,28 @@ const (
 	slabSlack   = 64
 )
 
-var slabPools [maxSlabBits - minSlabBits + 1]sync.Pool
+// shelf holds the free slabs of one size. The garbage collector empties a sync.Pool every other time that it runs, and
+// large messages make it run often: so some large slabs are kept out of its reach.
+type shelf struct {
+	size int
+	kept chan *slab
+	pool sync.Pool
+}
+
+// keptBytes is how much memory each shelf of large slabs keeps.
+const keptBytes = 4 << 20
+
+var shelves = func() []*shelf {
+	var all []*shelf
+	for bits := minSlabBits; bits <= maxSlabBits; bits++ {
+		h := &shelf{size: 1<<bits + slabSlack}
+		if h.size >= largeMessage {
+			h.kept = make(chan *slab, keptBytes>>bits)
+		}
+		all = append(all, h)
+	}
+	return all
+}()
 
 // newSlab returns a slab of at least size bytes with one reference.
 func newSlab(size int) *slab {
@@ -38,13 +59,29 @@ func newSlab(size int) *slab {
 	if size > minSlab {
 		class = bits.Len(uint(size-slabSlack-1)) - minSlabBits
 	}
-	pool := &slabPools[class]
-	s, ok := pool.Get().(*slab)
-	if !ok {
-		s = &slab{b: make([]byte, 1<<(minSlabBits+class)+slabSlack), pool: pool}
-	}
+	s := shelves[class].take()
 	s.refs.Store(1)
 	return s
+}
+
+func (h *shelf) take() *slab {
+	select {
+	case s := <-h.kept:
+		return s
+	default:
+	}
+	if s, ok := h.pool.Get().(*slab); ok {
+		return s
+	}
+	return &slab{b: make([]byte, h.size), shelf: h}
+}
+
+func (h *shelf) put(s *slab) {
+	select {
+	case h.kept <- s:
+	default:
+		h.pool.Put(s)
+	}
 }
 
 // retain adds n references.
@@ -52,8 +89,8 @@ func (s *slab) retain(n int) { s.refs.Add(int32(n)) }
 
 // release drops n references.
 func (s *slab) release(n int) {
-	if s.refs.Add(int32(-n)) == 0 && s.pool != nil {
-		s.pool.Put(s)
+	if s.refs.Add(int32(-n)) == 0 && s.shelf != nil {
+		s.shelf.put(s)
 	}
 }
 

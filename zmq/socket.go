@@ -20,6 +20,7 @@ type socket struct {
 	zmtp zmtp.Config
 	sink bool // the socket sends no messages, so that there is nothing to linger for
 
+	waits       bool // Send waits for room, and drops nothing
 	publishes   bool // peers may send subscriptions
 	connectOnce bool // a second Connect to the same endpoint does nothing
 
@@ -99,6 +100,7 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 		s.in = &inQueue{}
 	}
 	s.publishes = kind == "PUB" || kind == "XPUB"
+	s.waits = kind == "PUSH" || kind == "DEALER" || kind == "REQ" || kind == "PAIR"
 	s.zmtp = zmtp.Config{SocketType: kind, Identity: s.cfg.Identity, Timeout: s.cfg.HandshakeTimeout}
 	s.life, s.kill = context.WithCancel(context.Background())
 	s.linger, s.hurry = context.WithCancel(s.life)
