@@ -109,6 +109,9 @@ func TestDemoTotals(t *testing.T) {
 	if o.Check == nil || !o.Check.Identical {
 		t.Errorf("check: %+v, want identical", o.Check)
 	}
+	for i, f := range o.Totals.Failures {
+		o.Totals.Failures[i].Error, _, _ = strings.Cut(f.Error, ": ") // the position; what follows is the parser's
+	}
 	got, err := json.Marshal(o.Totals)
 	if err != nil {
 		t.Fatal(err)
@@ -119,8 +122,8 @@ func TestDemoTotals(t *testing.T) {
 		`"longest_functions":[{"Path":"in/c.go","Name":"Longest","Line":4,"Lines":4},` +
 		`{"Path":"a.go","Name":"F","Line":8,"Lines":3},{"Path":"b.go","Name":"(*T).M","Line":7,"Lines":1}],` +
 		`"Imports":[{"Path":"fmt","Files":2},{"Path":"io","Files":1}],` +
-		`"Failures":[{"Path":"in/empty.go","Error":"1:1: expected 'package', found 'EOF'"},` +
-		`{"Path":"in/wrong.go","Error":"3:6: expected 'IDENT', found '{'"}]}`
+		`"Failures":[{"Path":"in/empty.go","Error":"1:1"},` +
+		`{"Path":"in/wrong.go","Error":"3:6"}]}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
