@@ -3,6 +3,7 @@ package cli_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -129,11 +130,21 @@ func TestDemoTotals(t *testing.T) {
 	}
 }
 
+// goroot is where Go is installed.
+func goroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // A part of the Go source tree, by twice as many workers as there are processors.
 func TestDemoManyWorkers(t *testing.T) {
 	t.Parallel()
 	workers := 2 * runtime.NumCPU()
-	p := start(t, nil, "demo", "--json", "--check", "--workers", strconv.Itoa(workers), filepath.Join(runtime.GOROOT(), "src", "go"))
+	p := start(t, nil, "demo", "--json", "--check", "--workers", strconv.Itoa(workers), filepath.Join(goroot(t), "src", "go"))
 	p.wantExit(0)
 	o := p.outcome()
 	if o.Sent < 300 || o.Received != o.Sent || !o.Check.Identical || len(o.Workers) != workers {

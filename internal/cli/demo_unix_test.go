@@ -114,9 +114,9 @@ func (zeros) Read(b []byte) (int, error) {
 }
 
 // wantNoProcess checks that the demo has left no worker behind.
-func (f *fleet) wantNoProcess(workers int) {
+func (f *fleet) wantNoProcess() {
 	f.t.Helper()
-	for i := range workers {
+	for i := range f.pipes {
 		if err := syscall.Kill(f.process(i+1), 0); !errors.Is(err, syscall.ESRCH) {
 			f.t.Errorf("worker-%d is still there: %v", i+1, err)
 		}
@@ -149,7 +149,7 @@ func TestDemoWorkerKilled(t *testing.T) {
 	if o.Check == nil || o.Check.Identical || len(o.Check.Differences) == 0 {
 		t.Errorf("check %+v, want a difference", o.Check)
 	}
-	f.wantNoProcess(2)
+	f.wantNoProcess()
 }
 
 func TestDemoAllWorkersKilled(t *testing.T) {
@@ -165,7 +165,7 @@ func TestDemoAllWorkersKilled(t *testing.T) {
 	if !slices.Contains(o.Problems, "no worker is left") {
 		t.Errorf("problems %q", o.Problems)
 	}
-	f.wantNoProcess(2)
+	f.wantNoProcess()
 }
 
 // A terminal sends its signals to the whole process group, kill to the one process: the workers leave it to the controller
@@ -196,7 +196,7 @@ func TestDemoInterrupted(t *testing.T) {
 					t.Errorf("%s gave no receipt", s.Name)
 				}
 			}
-			f.wantNoProcess(2)
+			f.wantNoProcess()
 		})
 	}
 }
@@ -210,7 +210,7 @@ func TestDemoInterruptedStuck(t *testing.T) {
 	if o := f.outcome(); len(o.Problems) != 2 || o.Received != 0 {
 		t.Errorf("%d received, problems %q; want none received, and a problem for each worker", o.Received, o.Problems)
 	}
-	f.wantNoProcess(2)
+	f.wantNoProcess()
 }
 
 func TestDemoInterruptedTwice(t *testing.T) {

@@ -96,7 +96,7 @@ func TestPubRelaysSub(t *testing.T) {
 	first.wantExit(0)
 	relayed.wantExit(0)
 	relayed.wantLines(lines)
-	write.Close()
+	_ = write.Close() // never fails
 	relay.wantExit(0)
 	last.wantExit(0)
 	last.wantLines(lines)
