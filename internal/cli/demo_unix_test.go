@@ -201,6 +201,31 @@ func TestDemoInterrupted(t *testing.T) {
 	}
 }
 
+// The fleet may be interrupted before it is one.
+func TestDemoInterruptedEarly(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"worker-1 is process", "worker-4 is process", "4 workers"} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, nil, "demo", "--json", "--workers", "4", filepath.Join(goroot(t), "src"))
+			p.await("^" + line)
+			if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			p.wantExit(130)
+			o := p.outcome()
+			if !o.Interrupted || len(o.Problems) > 0 {
+				t.Errorf("interrupted %v, problems %q; want true, none", o.Interrupted, o.Problems)
+			}
+			for _, w := range o.Workers {
+				if err := syscall.Kill(w.Process, 0); !errors.Is(err, syscall.ESRCH) {
+					t.Errorf("%s is still there: %v", w.Name, err)
+				}
+			}
+		})
+	}
+}
+
 // A worker that cannot come to the end of its task does not keep the fleet.
 func TestDemoInterruptedStuck(t *testing.T) {
 	t.Parallel()
@@ -258,7 +283,7 @@ func TestDemoOddFiles(t *testing.T) {
 		"in/ok.go":     "package a\n",
 		"bad\xff.go":   "package a\n",
 	})
-	for _, link := range [][2]string{{"nowhere", "dangling.go"}, {"good.go", "link.go"}, {"loop.go", "loop.go"}, {".", "in/up"}} {
+	for _, link := range [][2]string{{"nowhere", "dangling.go"}, {"/dev/zero", "endless.go"}, {"good.go", "link.go"}, {"loop.go", "loop.go"}, {".", "in/up"}} {
 		if err := os.Symlink(link[0], filepath.Join(dir, link[1])); err != nil {
 			t.Fatal(err)
 		}
@@ -269,12 +294,12 @@ func TestDemoOddFiles(t *testing.T) {
 	p := start(t, nil, "demo", "--json", "--check", "--workers", "2", dir)
 	p.wantExit(0)
 	o := p.outcome()
-	failed := 2
+	failed := 3
 	if os.Getuid() != 0 { // root reads what it likes
 		failed++
 	}
-	if o.Sent != 8 || o.Totals.Failed != failed || !o.Check.Identical {
-		t.Errorf("sent %d, failed %d, check %+v; want 8, %d, identical", o.Sent, o.Totals.Failed, o.Check, failed)
+	if o.Sent != 9 || o.Totals.Failed != failed || !o.Check.Identical {
+		t.Errorf("sent %d, failed %d, check %+v; want 9, %d, identical", o.Sent, o.Totals.Failed, o.Check, failed)
 	}
 	if got := o.Totals.Failures[0]; got.Path != "dangling.go" || got.Error != "no such file or directory" {
 		t.Errorf("first failure %+v, want that of dangling.go", got)
