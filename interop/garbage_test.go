@@ -45,8 +45,7 @@ func TestSubscriberGetsGarbage(t *testing.T) {
 	p.do("quiet", nil)
 	p.do("garbage", nil)
 	p.do("send", command{"frames": []command{{"text": `topic {"text": "end"}`}}})
-	for next(t, texts) != "end" {
-	}
+	nextOf(t, texts, func(text string) bool { return text == "end" })
 	checkHealth(t, s.Service, s.SubStats(), p.expect("garbage").Count)
 }
 

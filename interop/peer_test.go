@@ -206,18 +206,6 @@ search:
 	return event{}, false, p.ended, p.changed
 }
 
-// seen counts the events of one name that the peer has written and nobody has waited for.
-func (p *peer) seen(name string) (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, e := range p.pending {
-		if e.Event == name {
-			n++
-		}
-	}
-	return n
-}
-
 // tell gives a command and does not wait for its end.
 func (p *peer) tell(do string, args command) {
 	p.t.Helper()

@@ -21,14 +21,14 @@ func watched() (zmq.Config, <-chan zmq.Event) {
 }
 
 // await reads events until one of the kind comes.
-func await(t *testing.T, events <-chan zmq.Event, kind zmq.EventKind) zmq.Event {
+func await(t *testing.T, events <-chan zmq.Event, kind zmq.EventKind) {
 	t.Helper()
 	ctx := within(t)
 	for {
 		select {
 		case e := <-events:
 			if e.Kind == kind {
-				return e
+				return
 			}
 		case <-ctx.Done():
 			t.Fatalf("no event %q: %v", kind, ctx.Err())
@@ -87,9 +87,9 @@ func TestSenderKilled(t *testing.T) {
 		live := mortal(t, s, d.goBinds)
 		const each = 100
 		for life := range lives {
-			p := live("--type", d.sender, "--beat", fmt.Sprintf("beat of life %d", life))
-			for string(recvAny(t, s).Bytes()) != fmt.Sprintf("beat of life %d", life) {
-			}
+			beat := fmt.Sprintf("beat of life %d", life)
+			p := live("--type", d.sender, "--beat", beat)
+			recvUntil(t, s, beat)
 			p.do("quiet", nil)
 			p.tell("burst", command{"first": life * each, "count": each})
 			receiveBurst(t, s, life*each, each)
@@ -201,10 +201,7 @@ func TestGoListenerReturns(t *testing.T) {
 	t.Parallel()
 	t.Run("PULL", func(t *testing.T) {
 		t.Parallel()
-		pull, err := zmq.NewPull(zmq.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		pull := open(t, zmq.NewPull, zmq.Config{})
 		p := meet(t, pull, true, "--type", "PUSH", "--beat", "beat")
 		recvAny(t, pull)
 		endpoint := pull.Endpoints()[0]
@@ -219,10 +216,7 @@ func TestGoListenerReturns(t *testing.T) {
 	})
 	t.Run("PUB", func(t *testing.T) {
 		t.Parallel()
-		pub, err := zmq.NewPub(zmq.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		pub := open(t, zmq.NewPub, zmq.Config{})
 		p := meet(t, pub, true, receiving("SUB")...)
 		waitReady(t, pub, 1)
 		endpoint := pub.Endpoints()[0]
@@ -236,6 +230,20 @@ func TestGoListenerReturns(t *testing.T) {
 		waitReady(t, pub, 1)
 		send(t, pub, []byte("back"))
 		p.expect("received", text("back"))
+	})
+}
+
+// TestPythonStops has a peer send, and end as a service does: all that it sent arrives.
+func TestPythonStops(t *testing.T) {
+	eachDirection(t, func(t *testing.T, d direction) {
+		cfg, events := watched()
+		s := openReceiver(t, d.receiver, cfg)
+		p := meet(t, s, d.goBinds, "--type", d.sender, "--beat", "beat")
+		awaitBeat(t, s, p)
+		p.tell("burst", command{"count": 900})
+		p.stop()
+		receiveBurst(t, s, 0, 900)
+		await(t, events, zmq.EventDisconnected)
 	})
 }
 

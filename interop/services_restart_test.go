@@ -25,8 +25,7 @@ func TestSubscriberLosesPublishers(t *testing.T) {
 			check(t, messaging.Handle(s, "life.*", keep("any", notes)))
 			running(t, s)
 		}
-		for next(t, notes).topic != name {
-		}
+		nextOf(t, notes, onTopic(name))
 		p.kill()
 	}
 }
@@ -96,7 +95,9 @@ func TestPusherLosesPullers(t *testing.T) {
 			running(t, pusher)
 			go func() {
 				defer close(pushed)
-				for seq := 0; pusher.Push(ctx, message{Seq: seq}) == nil; seq++ {
+				seq := 0
+				for pusher.Push(ctx, message{Seq: seq}) == nil {
+					seq++
 				}
 			}()
 		}

@@ -24,9 +24,16 @@ const difficult = "één 日本 😀 \" \\ \u2028 </script> \x7f \t"
 // quiet is a configuration without log.
 var quiet = messaging.Config{Service: service.Config{Logger: slog.New(slog.DiscardHandler)}}
 
+// lifecycle is what all services have.
+type lifecycle interface {
+	service.Lifecycle
+	States() *service.StateManager
+}
+
 // running starts and runs a service. At the end of the test it has to stop cleanly.
-func running[S service.Lifecycle](t *testing.T, s S) S {
+func running[S lifecycle](t *testing.T, s S) S {
 	t.Helper()
+	needPython(t) // before there is anything to stop
 	if err := s.Start(within(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +47,9 @@ func running[S service.Lifecycle](t *testing.T, s S) S {
 			t.Errorf("run: %v", err)
 		}
 	})
+	if _, err := s.States().WaitForState(within(t), service.Running); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
@@ -62,6 +72,19 @@ func next[T any](t *testing.T, c <-chan T) T {
 		t.Fatalf("nothing came: %v", ctx.Err())
 		panic("unreachable")
 	}
+}
+
+// nextOf takes values until one comes that the condition holds for.
+func nextOf[T any](t *testing.T, c <-chan T, holds func(T) bool) {
+	t.Helper()
+	for !holds(next(t, c)) {
+		continue
+	}
+}
+
+// onTopic holds for what was published on the topic.
+func onTopic(topic string) func(published) bool {
+	return func(p published) bool { return p.topic == topic }
 }
 
 // bothWays runs a test with the Go service binding and with the Python service binding.

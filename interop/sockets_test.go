@@ -38,9 +38,9 @@ func within(t *testing.T) context.Context {
 }
 
 // open makes a socket by one of zmq's constructors and has it closed at the end.
-func open[S socket](t *testing.T, make func(zmq.Config) (S, error), cfg zmq.Config) S {
+func open[S socket](t *testing.T, newSocket func(zmq.Config) (S, error), cfg zmq.Config) S {
 	t.Helper()
-	s, err := make(cfg)
+	s, err := newSocket(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +153,14 @@ func awaitBeat(t *testing.T, s receiver, p *peer) {
 	p.do("quiet", nil)
 }
 
+// recvUntil receives until this message comes, and drops the others.
+func recvUntil(t *testing.T, s receiver, want string) {
+	t.Helper()
+	for got := ""; got != want; {
+		got = string(recvAny(t, s).Bytes())
+	}
+}
+
 // direction is a pair of socket types, the sender first, and who binds.
 type direction struct {
 	sender, receiver string
@@ -185,8 +193,24 @@ func eachDirection(t *testing.T, test func(t *testing.T, d direction)) {
 // shapes are the messages sent both ways, as sizes of their frames: around the limits of short frames (255 bytes), of
 // buffers, and one of a mebibyte.
 var shapes = [][]int{
-	{0}, {1}, {254}, {255}, {256}, {4096}, {8191}, {8192}, {8193}, {65535}, {65536}, {65537}, {1 << 20},
-	{0, 0}, {3, 0, 3}, {0, 1 << 20, 0}, {255, 256, 8192, 65536}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+	{0},
+	{1},
+	{254},
+	{255},
+	{256},
+	{4096},
+	{8191},
+	{8192},
+	{8193},
+	{65535},
+	{65536},
+	{65537},
+	{1 << 20},
+	{0, 0},
+	{3, 0, 3},
+	{0, 1 << 20, 0},
+	{255, 256, 8192, 65536},
+	{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
 }
 
 // shaped makes the frames of a shape; no two shapes or frames have the same bytes.

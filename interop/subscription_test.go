@@ -64,8 +64,7 @@ func TestGoSubscribes(t *testing.T) {
 				t.Helper()
 				p.do("beat", command{"text": beat})
 				must(sub.Subscribe(beat))
-				for string(recvAny(t, sub).Bytes()) != beat {
-				}
+				recvUntil(t, sub, beat)
 				for _, topic := range []string{"a", "b", "end"} {
 					p.do("send", command{"frames": []command{{"text": topic}}})
 				}

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -325,6 +326,51 @@ func TestOverridingStopThatHangsIsNamed(t *testing.T) {
 	}
 }
 
+// stopMoment is less than what a step of a stop may take after the deadline.
+const stopMoment = 50 * time.Millisecond
+
+// TestOverridingStopThatWaitsForATask waits for the end of a task before it calls the embedded Stop, which would end it.
+// At the deadline the stop goes on without it, and with that it can return.
+func TestOverridingStopThatWaitsForATask(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCamera(t, stopTimeout(time.Second))
+		ended := make(chan struct{})
+		must(t, c.Go("task", func(ctx context.Context) error { defer close(ended); return blocked(ctx) }))
+		inner := c.stop
+		c.stop = func(ctx context.Context) error {
+			<-ended
+			err := inner(ctx)
+			<-time.After(stopMoment)
+			return err
+		}
+		must(t, c.Start(context.Background()))
+		run := runInBackground(t, c, c.States())
+		if receipt := stop(t, c); receipt.TasksFinished != 1 || receipt.Duration < time.Second {
+			t.Errorf("receipt: %v", receipt)
+		}
+		must(t, <-run)
+	})
+}
+
+// TestTheStopsDeadlineHoldsWhateverContextIsPassedOn has an overriding Stop drop the deadline.
+func TestTheStopsDeadlineHoldsWhateverContextIsPassedOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCamera(t, stopTimeout(time.Second))
+		hold := make(chan struct{})
+		defer close(hold)
+		must(t, c.Go("stuck", func(context.Context) error { return hangsInATest(hold) }))
+		inner := c.stop
+		c.stop = func(ctx context.Context) error { return inner(context.WithoutCancel(ctx)) }
+		must(t, c.Start(context.Background()))
+		run := runInBackground(t, c, c.States())
+		_, err := c.Stop(context.Background())
+		wantErr(t, err, context.DeadlineExceeded)
+		wantErr(t, <-run, context.DeadlineExceeded)
+	})
+}
+
 func TestOverridingStartThatHangsIsUndoneLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -365,6 +411,19 @@ func TestStopWaitsForAnOverridingRun(t *testing.T) {
 	must(t, receive(t, run))
 	c.want(t, "camera starts", "device starts", "base starts", "start hook", "camera runs", "base runs",
 		"run cleans up", "stop hook", "base stops", "device stops", "camera stops")
+}
+
+func TestGoexitInAnOverridingRunStopsTheService(t *testing.T) {
+	t.Parallel()
+	c := newCamera(t)
+	c.run = func(context.Context) error { runtime.Goexit(); return nil }
+	must(t, c.Start(within(t)))
+	go func() { _ = c.Run(context.Background()) }()
+	_, err := c.States().WaitForState(within(t), service.Stopped)
+	must(t, err)
+	if c.Status() != service.StatusFatal {
+		t.Errorf("status is %s", c.Status())
+	}
 }
 
 func TestErrorOfAnOverridingRunStopsTheService(t *testing.T) {

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -281,6 +282,21 @@ func TestPanicInAHookIsAnErrorWithItsStack(t *testing.T) {
 	wantPanic(t, err, "bad")
 	wantState(t, svc, service.Stopped)
 	r.want(t, "start good", "stop good")
+}
+
+func TestGoexitInAHookIsAFailedStart(t *testing.T) {
+	t.Parallel()
+	svc := newService(t)
+	var r recorder
+	must(t, svc.AddHook(r.hook("good", 0)))
+	must(t, svc.AddHook(service.Hook{Name: "bad", Start: func(context.Context) error { runtime.Goexit(); return nil }}))
+	go func() { _ = svc.Start(context.Background()) }()
+	_, err := svc.States().WaitForState(within(t), service.Stopped)
+	must(t, err)
+	r.want(t, "start good", "stop good")
+	if svc.Status() != service.StatusFatal {
+		t.Errorf("status is %s", svc.Status())
+	}
 }
 
 func TestErrorsOfAllHooksAreJoined(t *testing.T) {

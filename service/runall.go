@@ -55,7 +55,7 @@ func startUntil(ctx context.Context, svc Lifecycle) (started bool, err error) {
 		}
 		select {
 		case err := <-done:
-			started = err == nil // it was faster than the stop
+			started = err == nil                                        // it was faster than the stop
 			if errors.Is(err, ErrStopped) || errors.Is(err, ErrState) { // it was stopped, or came while Stop was at work
 				err = nil
 			}

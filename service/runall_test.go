@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -120,6 +121,39 @@ func TestRunAllDoesNotWaitForWhatHangs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// slow is a Lifecycle whose Start or Run meets a Stop: it comes to nothing, with the error of a wrong state.
+type slow struct {
+	inStart bool
+	entered context.CancelFunc
+	stopped chan struct{}
+	once    sync.Once
+}
+
+func (s *slow) Start(context.Context) error { return s.meet(s.inStart) }
+func (s *slow) Run(context.Context) error   { return s.meet(!s.inStart) }
+
+func (s *slow) meet(here bool) error {
+	if !here {
+		return nil
+	}
+	s.entered()
+	<-s.stopped
+	return &service.StateError{Method: "Start or Run", State: service.Stopping}
+}
+
+func (s *slow) Stop(context.Context) (service.Receipt, error) {
+	s.once.Do(func() { close(s.stopped) })
+	return service.Receipt{}, nil
+}
+
+func TestRunAllCausesWrongStatesWithoutComplaint(t *testing.T) {
+	t.Parallel()
+	for _, inStart := range []bool{true, false} {
+		ctx, cancel := context.WithCancel(within(t))
+		must(t, service.RunAll(ctx, &slow{inStart: inStart, entered: cancel, stopped: make(chan struct{})}))
+	}
 }
 
 func TestRunMainExitCodes(t *testing.T) {

@@ -103,14 +103,11 @@ func (s *Service) aliveLocked() bool {
 }
 
 // Sleep waits for d and reports whether the service still runs. A stop wakes it at once, and so does the end of ctx;
-// then it returns false. In a task, give it the task's context.
+// then it returns false. A task passes its own context.
 func (s *Service) Sleep(ctx context.Context, d time.Duration) bool {
-	l := s.membership(ctx).life
-	if l == nil {
-		s.mu.Lock()
-		l = s.life
-		s.mu.Unlock()
-	}
+	s.mu.Lock()
+	l := s.life
+	s.mu.Unlock()
 	if l == nil || ctx.Err() != nil {
 		return false
 	}

@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -114,7 +113,7 @@ func (s *Service) startHooks(ctx context.Context, l *life) error {
 		return s.stateErrorLocked(methodStart, Initialized, Stopped)
 	}
 	l.called = append(l.called, methodStart)
-	hooks := slices.Clone(s.hooks)
+	hooks := s.hooks // AddHook changes them only while no start is at work
 	s.mu.Unlock()
 	ctx = s.withMembership(ctx, membership{life: l})
 	for _, h := range hooks {

@@ -250,6 +250,18 @@ func TestARemovedCallbackIsNotCalled(t *testing.T) {
 	})
 }
 
+func TestACallbackMayRemoveAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newStates()
+		var remove func()
+		m.OnState(service.Running, func(service.Transition) { remove() })
+		remove = m.OnState(service.Running, func(service.Transition) { t.Error("called after it was removed") })
+		move(t, m, service.Running)
+		synctest.Wait()
+	})
+}
+
 func TestACallbackSeesOnlyWhatCameAfterIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

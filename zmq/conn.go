@@ -101,6 +101,9 @@ func (c *conn) run(ctx context.Context) error {
 	p.setPeer(c, nil)
 	defer context.AfterFunc(ctx, func() { c.fail(net.ErrClosed) })()
 	s.attached(p)
+	if p.over.Load() && !p.dialed {
+		c.fail(net.ErrClosed) // the endpoint was unbound before there was a connection to cut
+	}
 	s.emit(EventHandshakeSucceeded, p.endpoint, remote, nil)
 
 	defer c.beat()()

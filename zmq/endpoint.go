@@ -41,7 +41,7 @@ func parseEndpoint(s string, bind bool) (endpoint, error) {
 func parseTCP(s string, bind bool) (endpoint, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return endpoint{}, fmt.Errorf(`%w; write it as "tcp://host:port"`, err)
+		return endpoint{}, fmt.Errorf(`%w; write it as "tcp://host:port", with brackets around an IPv6 address`, err)
 	}
 	ep := endpoint{transport: "tcp", host: host, port: port}
 	if host == "*" {

@@ -110,6 +110,7 @@ func (s *socket) Unbind(resolved string) error {
 	}
 	l.stop()
 	s.finish(pipes)
+	_ = s.await(s.life, func() bool { return s.allDropped(pipes) }) // or Close drops them
 	s.emit(EventClosed, resolved, "", nil)
 	return nil
 }

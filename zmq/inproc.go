@@ -189,7 +189,7 @@ func (l *inprocListener) stop() {
 // link joins a dialer's pipe to a new pipe of the listener's socket. It returns nil where the two do not fit.
 func (l *inprocListener) link(d *dialer) *inprocLink {
 	if !zmtp.Compatible(d.s.kind, l.s.kind) {
-		err := fmt.Errorf("a %s cannot talk to a %s", d.s.kind, l.s.kind)
+		err := &HandshakeError{Kind: HandshakeProtocol, Err: fmt.Errorf("a %s cannot talk to a %s", d.s.kind, l.s.kind)}
 		d.s.emit(EventHandshakeFailed, d.endpoint, "", err)
 		l.s.emit(EventHandshakeFailed, l.endpoint, "", err)
 		return nil

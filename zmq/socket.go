@@ -147,6 +147,14 @@ func (s *socket) dropPipe(p *pipe) {
 	s.mu.Lock()
 	delete(s.pipes, p)
 	s.mu.Unlock()
+	s.changed.wakeAll()
+}
+
+// allDropped reports whether none of the pipes is registered any more.
+func (s *socket) allDropped(pipes []*pipe) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(pipes, func(p *pipe) bool { _, ok := s.pipes[p]; return ok })
 }
 
 // abandon closes a pipe's queue and hands what waited in it to the pattern.

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -109,6 +110,9 @@ func TestDemoTotals(t *testing.T) {
 	if o.Check == nil || !o.Check.Identical {
 		t.Errorf("check: %+v, want identical", o.Check)
 	}
+	for i, f := range o.Totals.Failures {
+		o.Totals.Failures[i].Error, _, _ = strings.Cut(f.Error, ": ") // the position; what follows is the parser's
+	}
 	got, err := json.Marshal(o.Totals)
 	if err != nil {
 		t.Fatal(err)
@@ -119,18 +123,28 @@ func TestDemoTotals(t *testing.T) {
 		`"longest_functions":[{"Path":"in/c.go","Name":"Longest","Line":4,"Lines":4},` +
 		`{"Path":"a.go","Name":"F","Line":8,"Lines":3},{"Path":"b.go","Name":"(*T).M","Line":7,"Lines":1}],` +
 		`"Imports":[{"Path":"fmt","Files":2},{"Path":"io","Files":1}],` +
-		`"Failures":[{"Path":"in/empty.go","Error":"1:1: expected 'package', found 'EOF'"},` +
-		`{"Path":"in/wrong.go","Error":"3:6: expected 'IDENT', found '{'"}]}`
+		`"Failures":[{"Path":"in/empty.go","Error":"1:1"},` +
+		`{"Path":"in/wrong.go","Error":"3:6"}]}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
+}
+
+// goroot is where Go is installed.
+func goroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // A part of the Go source tree, by twice as many workers as there are processors.
 func TestDemoManyWorkers(t *testing.T) {
 	t.Parallel()
 	workers := 2 * runtime.NumCPU()
-	p := start(t, nil, "demo", "--json", "--check", "--workers", strconv.Itoa(workers), filepath.Join(runtime.GOROOT(), "src", "go"))
+	p := start(t, nil, "demo", "--json", "--check", "--workers", strconv.Itoa(workers), filepath.Join(goroot(t), "src", "go"))
 	p.wantExit(0)
 	o := p.outcome()
 	if o.Sent < 300 || o.Received != o.Sent || !o.Check.Identical || len(o.Workers) != workers {

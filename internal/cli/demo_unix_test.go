@@ -114,9 +114,9 @@ func (zeros) Read(b []byte) (int, error) {
 }
 
 // wantNoProcess checks that the demo has left no worker behind.
-func (f *fleet) wantNoProcess(workers int) {
+func (f *fleet) wantNoProcess() {
 	f.t.Helper()
-	for i := range workers {
+	for i := range f.pipes {
 		if err := syscall.Kill(f.process(i+1), 0); !errors.Is(err, syscall.ESRCH) {
 			f.t.Errorf("worker-%d is still there: %v", i+1, err)
 		}
@@ -149,7 +149,7 @@ func TestDemoWorkerKilled(t *testing.T) {
 	if o.Check == nil || o.Check.Identical || len(o.Check.Differences) == 0 {
 		t.Errorf("check %+v, want a difference", o.Check)
 	}
-	f.wantNoProcess(2)
+	f.wantNoProcess()
 }
 
 func TestDemoAllWorkersKilled(t *testing.T) {
@@ -165,7 +165,7 @@ func TestDemoAllWorkersKilled(t *testing.T) {
 	if !slices.Contains(o.Problems, "no worker is left") {
 		t.Errorf("problems %q", o.Problems)
 	}
-	f.wantNoProcess(2)
+	f.wantNoProcess()
 }
 
 // A terminal sends its signals to the whole process group, kill to the one process: the workers leave it to the controller
@@ -196,7 +196,32 @@ func TestDemoInterrupted(t *testing.T) {
 					t.Errorf("%s gave no receipt", s.Name)
 				}
 			}
-			f.wantNoProcess(2)
+			f.wantNoProcess()
+		})
+	}
+}
+
+// The fleet may be interrupted before it is one.
+func TestDemoInterruptedEarly(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"worker-1 is process", "worker-4 is process", "4 workers"} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, nil, "demo", "--json", "--workers", "4", filepath.Join(goroot(t), "src"))
+			p.await("^" + line)
+			if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			p.wantExit(130)
+			o := p.outcome()
+			if !o.Interrupted || len(o.Problems) > 0 {
+				t.Errorf("interrupted %v, problems %q; want true, none", o.Interrupted, o.Problems)
+			}
+			for _, w := range o.Workers {
+				if err := syscall.Kill(w.Process, 0); !errors.Is(err, syscall.ESRCH) {
+					t.Errorf("%s is still there: %v", w.Name, err)
+				}
+			}
 		})
 	}
 }
@@ -210,7 +235,7 @@ func TestDemoInterruptedStuck(t *testing.T) {
 	if o := f.outcome(); len(o.Problems) != 2 || o.Received != 0 {
 		t.Errorf("%d received, problems %q; want none received, and a problem for each worker", o.Received, o.Problems)
 	}
-	f.wantNoProcess(2)
+	f.wantNoProcess()
 }
 
 func TestDemoInterruptedTwice(t *testing.T) {
@@ -258,7 +283,7 @@ func TestDemoOddFiles(t *testing.T) {
 		"in/ok.go":     "package a\n",
 		"bad\xff.go":   "package a\n",
 	})
-	for _, link := range [][2]string{{"nowhere", "dangling.go"}, {"good.go", "link.go"}, {"loop.go", "loop.go"}, {".", "in/up"}} {
+	for _, link := range [][2]string{{"nowhere", "dangling.go"}, {"/dev/zero", "endless.go"}, {"good.go", "link.go"}, {"loop.go", "loop.go"}, {".", "in/up"}} {
 		if err := os.Symlink(link[0], filepath.Join(dir, link[1])); err != nil {
 			t.Fatal(err)
 		}
@@ -269,12 +294,12 @@ func TestDemoOddFiles(t *testing.T) {
 	p := start(t, nil, "demo", "--json", "--check", "--workers", "2", dir)
 	p.wantExit(0)
 	o := p.outcome()
-	failed := 2
+	failed := 3
 	if os.Getuid() != 0 { // root reads what it likes
 		failed++
 	}
-	if o.Sent != 8 || o.Totals.Failed != failed || !o.Check.Identical {
-		t.Errorf("sent %d, failed %d, check %+v; want 8, %d, identical", o.Sent, o.Totals.Failed, o.Check, failed)
+	if o.Sent != 9 || o.Totals.Failed != failed || !o.Check.Identical {
+		t.Errorf("sent %d, failed %d, check %+v; want 9, %d, identical", o.Sent, o.Totals.Failed, o.Check, failed)
 	}
 	if got := o.Totals.Failures[0]; got.Path != "dangling.go" || got.Error != "no such file or directory" {
 		t.Errorf("first failure %+v, want that of dangling.go", got)

@@ -34,7 +34,9 @@ func inputs(ctx context.Context, args []string, in io.Reader, count int) <-chan 
 	go func() {
 		defer close(messages)
 		if len(args) > 0 {
-			for n := max(count, 1); n > 0 && yield(input{where: "the argument", text: []byte(args[0])}); n-- {
+			again := true
+			for n := max(count, 1); n > 0 && again; n-- {
+				again = yield(input{where: "the argument", text: []byte(args[0])})
 			}
 			return
 		}

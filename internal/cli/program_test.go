@@ -52,7 +52,8 @@ func (p *program) begin() {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // does nothing after wait
+		_ = p.cmd.Process.Kill() // neither does anything after wait
+		_ = p.cmd.Wait()
 		if p.t.Failed() {
 			p.t.Logf("%v\n%s", p.cmd, &p.stderr)
 		}

@@ -21,7 +21,8 @@ func newPub() *cobra.Command {
 line is what sub prints: {"topic":"...","message":{...}}. With a MESSAGE, --count says how often it is published.
 
 What is published while nobody listens is gone. So before the first message on a topic, pub waits until --wait subscribers
-listen to it. Messages queue up for a subscriber that is slow, up to 64 MiB; what is dropped beyond that is an error.
+listen to it. Messages queue up for a subscriber that is slow, up to 64 MiB. What is dropped beyond that, or for a subscriber
+that goes away, is told on standard error; it is no failure.
 
 A line that cannot be published is told on standard error by its number; the others are, and the exit status is 1.
 
@@ -66,6 +67,7 @@ func pub(cmd *cobra.Command, args []string, e endpoint, topic string, wait int) 
 		svc:     p,
 		send:    pub.send,
 		dropped: func() uint64 { return p.PubStats().Dropped },
+		lossy:   true,
 	}.run(ctx, inputs(ctx, args, cmd.InOrStdin(), e.count))
 }
 

@@ -22,6 +22,7 @@ type receiver struct {
 
 	written int
 	err     error // of writing
+	done    bool  // there is nothing more to write
 }
 
 // run receives with a service that has been started, until count messages are written, out is closed by its reader, or ctx
@@ -44,8 +45,8 @@ func (r *receiver) run(ctx context.Context) error {
 
 // handle writes one message. It is a messaging.Handler, called for one message at a time.
 func (r *receiver) handle(ctx context.Context, d messaging.Delivery) error {
-	if r.err != nil || r.count > 0 && r.written == r.count {
-		return nil // the service is stopping
+	if r.done { // the service is stopping
+		return nil
 	}
 	line, err := formatLine(d)
 	if err != nil {
@@ -54,7 +55,8 @@ func (r *receiver) handle(ctx context.Context, d messaging.Delivery) error {
 	if _, r.err = r.out.Write(line); r.err == nil {
 		r.written++
 	}
-	if r.err == nil && (r.count == 0 || r.written < r.count) {
+	r.done = r.err != nil || r.written == r.count
+	if !r.done {
 		return nil
 	}
 	_, err = r.svc.Stop(ctx) // from a handler it only begins the stop

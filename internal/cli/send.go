@@ -18,8 +18,9 @@ type sender struct {
 	// send sends a message. An error concerns this message alone, unless the context has ended.
 	send func(ctx context.Context, text []byte) error
 
-	// dropped returns how many messages were dropped, when the service has stopped.
+	// dropped returns how many messages were dropped, when the service has stopped; lossy says that this is no failure.
 	dropped func() uint64
+	lossy   bool
 }
 
 // run sends the messages with a service that has been started, and stops it. A message that cannot be sent is told on
@@ -27,15 +28,19 @@ type sender struct {
 func (s sender) run(ctx context.Context, messages <-chan input) error {
 	sent, refused, err := s.sendAll(ctx, messages)
 	_, stopping := s.svc.Stop(context.WithoutCancel(ctx))
-	switch dropped := s.dropped(); {
+	dropped := s.dropped()
+	if dropped > 0 {
+		fmt.Fprintf(s.stderr, "%s: %d messages were dropped: a peer is gone or too slow\n", s.name, dropped)
+	}
+	switch {
 	case err != nil:
 		return err
 	case stopping != nil:
 		return failure(stopping)
-	case dropped > 0:
-		return failure(fmt.Errorf("%d messages were dropped: a peer is gone or too slow", dropped))
 	case refused > 0:
 		return failure(fmt.Errorf("%d messages sent, %d refused", sent, refused))
+	case dropped > 0 && !s.lossy:
+		return &statusError{exitFailure, nil}
 	}
 	return nil
 }

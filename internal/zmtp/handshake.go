@@ -32,6 +32,9 @@ type Peer struct {
 	// Properties is all that the peer said about itself.
 	Properties wire.Properties
 
+	// User is who the mechanism has found the peer to be. Zero when it did not ask.
+	User mechanism.User
+
 	// Sealer protects the frames of the traffic. Nil means that they travel as
 	// they are.
 	Sealer mechanism.Sealer
@@ -192,7 +195,7 @@ func (h *handshake) readCommand() ([]byte, error) {
 
 func (h *handshake) peer(greeting wire.Greeting) *Peer {
 	props := h.mech.Metadata()
-	return &Peer{
+	peer := &Peer{
 		Minor:      commonMinor(greeting),
 		SocketType: socketType(props),
 		Identity:   peerIdentity(props),
@@ -200,6 +203,10 @@ func (h *handshake) peer(greeting wire.Greeting) *Peer {
 		Sealer:     h.mech.Sealer(),
 		Buffered:   h.in.rest(),
 	}
+	if authenticated, ok := h.mech.(mechanism.Authenticated); ok {
+		peer.User = authenticated.User()
+	}
+	return peer
 }
 
 // commonMinor is the lower of both ends' versions. A peer of a later major version

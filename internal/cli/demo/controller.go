@@ -42,6 +42,7 @@ type controller struct {
 	probed    int        // number of the last probe that came back
 	deaths    int        // workers that have ended before they were told to
 	unburied  []*process // those of them whose cost is not known
+	mustered  bool       // every worker can be reached
 	dismissed bool       // the workers have been told to end
 }
 
@@ -114,6 +115,7 @@ func (c *controller) muster(ctx context.Context) error {
 		p := c.unburied[0]
 		err = fmt.Errorf("%s (process %d) ended before the work began: %s", p.name, p.pid(), p.fate())
 	}
+	c.mustered = err == nil
 	return err
 }
 

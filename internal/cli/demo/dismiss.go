@@ -19,14 +19,15 @@ const (
 // Results that come in meanwhile are still taken.
 func (c *controller) dismiss() {
 	c.dismissed = true
-	c.endWithin(stopGrace, func(ctx context.Context) error {
-		stop := command{Type: messaging.TypeCommand, Stop: true}
-		return errors.Join(c.Publish(ctx, topicFleet, stop), each(c.fleet.absent(), (*process).orphan))
-	})
+	if c.mustered { // otherwise some may not hear it, and nobody has begun to work
+		c.endWithin(stopGrace, func(ctx context.Context) error {
+			return c.Publish(ctx, topicFleet, command{Type: messaging.TypeCommand, Stop: true})
+		})
+	}
 	c.endWithin(endGrace, func(context.Context) error { return each(c.fleet.living(), (*process).orphan) })
 	c.endWithin(killGrace, func(context.Context) error { return each(c.fleet.living(), (*process).kill) })
 	for _, p := range c.fleet.all {
-		if p.present && !p.died && p.fate() != exitedWell {
+		if c.mustered && !p.died && p.fate() != exitedWell {
 			c.problem("%s (process %d) did not stop cleanly: %s", p.name, p.pid(), p.fate())
 		}
 	}

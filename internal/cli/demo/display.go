@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -34,10 +35,16 @@ func (d *Display) Line(format string, args ...any) {
 	d.line(fmt.Sprintf(format, args...))
 }
 
+// line shows text that may be from outside, without what could play tricks on a terminal.
 func (d *Display) line(text string) {
 	bar := d.bar
 	d.replace("")
-	fmt.Fprintln(d.out, text)
+	fmt.Fprintln(d.out, strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text))
 	d.replace(bar)
 }
 

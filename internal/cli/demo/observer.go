@@ -13,7 +13,7 @@ import (
 // observer is a service that prints the heartbeats it sees, those of one interval in one line.
 type observer struct {
 	*messaging.Subscriber
-	print func(line string)
+	show func(line string)
 
 	mu   sync.Mutex
 	seen map[string]int // heartbeats by service
@@ -21,7 +21,7 @@ type observer struct {
 }
 
 // newObserver makes an observer that others publish to, and that subscribes to the publisher at an address.
-func newObserver(address string, print func(line string)) (*observer, error) {
+func newObserver(address string, show func(line string)) (*observer, error) {
 	s, err := messaging.NewSubscriber(messaging.SubscriberConfig{
 		Name:    "observer",
 		Address: anyPort + ",>" + address,
@@ -29,7 +29,7 @@ func newObserver(address string, print func(line string)) (*observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &observer{Subscriber: s, print: print, seen: make(map[string]int)}
+	o := &observer{Subscriber: s, show: show, seen: make(map[string]int)}
 	if err := messaging.Handle(s, messaging.DefaultHeartbeatTopic, o.observe); err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (o *observer) flush() {
 	o.mu.Unlock()
 	if len(news) > 0 {
 		slices.Sort(news)
-		o.print("heartbeats: " + strings.Join(news, ", "))
+		o.show("heartbeats: " + strings.Join(news, ", "))
 	}
 }
 

@@ -123,11 +123,6 @@ func (ps *processes) living() []*process {
 	return slices.DeleteFunc(slices.Clone(ps.all), func(p *process) bool { return p.ended })
 }
 
-// absent returns those of the living that cannot hear commands yet.
-func (ps *processes) absent() []*process {
-	return slices.DeleteFunc(ps.living(), func(p *process) bool { return p.present })
-}
-
 // named returns the process of the worker with the name, nil where there is none.
 func (ps *processes) named(name string) *process {
 	i := slices.IndexFunc(ps.all, func(p *process) bool { return p.name == name })

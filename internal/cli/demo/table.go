@@ -98,7 +98,7 @@ func table(b *bytes.Buffer, title string, head []string, rows int, row func(i in
 	for i := range min(rows, shown) {
 		fmt.Fprintf(w, "  "+strings.Repeat("%v\t", len(head)-1)+"%v\n", row(i)...)
 	}
-	w.Flush()
+	_ = w.Flush() // into a buffer
 	if rows > shown {
 		fmt.Fprintf(b, "  and %d more\n", rows-shown)
 	}

@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/scanner"
 	"go/token"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -37,7 +38,7 @@ func Measure(path string) (facts Facts) {
 			facts = Facts{Error: fmt.Sprintf("panic: %v", v)}
 		}
 	}()
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if err != nil {
 		return Facts{Error: reason(err)}
 	}
@@ -54,6 +55,24 @@ func Measure(path string) (facts Facts) {
 		}
 	}
 	return facts
+}
+
+// Largest is the size in bytes above which a file is not read: what calls itself a Go file may be a device without end.
+const Largest = 64 << 20
+
+var errTooLarge = fmt.Errorf("larger than %d MiB", Largest>>20)
+
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, Largest+1))
+	if err == nil && len(text) > Largest {
+		err = errTooLarge
+	}
+	return text, err
 }
 
 func (f *Facts) add(fn Function) {

@@ -1,0 +1,117 @@
+// Package experimance measures this project's own engine, package zmq.
+package experimance
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/experimance/experimance-go/bench/internal/engine"
+	"github.com/experimance/experimance-go/zmq"
+)
+
+// Engine is package zmq of this project.
+type Engine struct{}
+
+var _ engine.Engine = Engine{}
+
+// Name returns "experimance".
+func (Engine) Name() string { return "experimance" }
+
+// Version says that the code beside this module is measured.
+func (Engine) Version() string { return "working tree" }
+
+// Open opens a socket with the zero zmq.Config, apart from what opt asks for.
+func (Engine) Open(kind engine.Kind, opt engine.Options) (engine.Socket, error) {
+	if opt.Carrier == engine.IPC {
+		return nil, engine.Unsupported("no ipc in this engine")
+	}
+	if opt.Curve != nil {
+		return nil, engine.Unsupported("no CURVE in this engine")
+	}
+	var cfg zmq.Config
+	if opt.Unbounded {
+		cfg.SendHWM, cfg.SendHWMBytes, cfg.RecvHWM, cfg.RecvHWMBytes = -1, -1, -1, -1
+	}
+	switch kind {
+	case engine.Push:
+		return open(zmq.NewPush(cfg))
+	case engine.Pull:
+		return open(zmq.NewPull(cfg))
+	case engine.Pub:
+		return open(zmq.NewPub(cfg))
+	case engine.Sub:
+		return open(zmq.NewSub(cfg))
+	default:
+		return nil, engine.NoKind(kind)
+	}
+}
+
+// What the sockets of package zmq have, each as far as its type goes.
+type (
+	endpoints interface {
+		Bind(endpoint string) (string, error)
+		Connect(endpoint string) error
+	}
+	sender interface {
+		Send(ctx context.Context, frames ...[]byte) error
+	}
+	receiver interface {
+		Recv(ctx context.Context) (zmq.Message, error)
+	}
+	subscriber interface {
+		Subscribe(prefix string) error
+	}
+)
+
+type socket struct {
+	endpoints
+	out  sender      // nil where the type does not send
+	in   receiver    // nil where the type does not receive
+	held zmq.Message // the last that was received
+}
+
+func open(s endpoints, err error) (engine.Socket, error) {
+	if err != nil {
+		return nil, err
+	}
+	out, _ := s.(sender)
+	in, _ := s.(receiver)
+	return &socket{endpoints: s, out: out, in: in}, nil
+}
+
+// Subscribe subscribes to a topic.
+func (s *socket) Subscribe(topic string) error {
+	sub, ok := s.endpoints.(subscriber)
+	if !ok {
+		return fmt.Errorf("experimance: subscribe on %T", s.endpoints)
+	}
+	return sub.Subscribe(topic)
+}
+
+// Send sends each message with one call.
+func (s *socket) Send(batch []engine.Message) error {
+	ctx := context.Background()
+	for _, m := range batch {
+		if err := s.out.Send(ctx, m...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Recv receives each message with one call and releases it; the last one is kept until the next call.
+func (s *socket) Recv(n int) ([]byte, error) {
+	ctx := context.Background()
+	s.held.Release()
+	for ; ; n-- {
+		m, err := s.in.Recv(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if n <= 1 {
+			s.held = m
+			return m.Bytes(), nil
+		}
+		m.Release()
+	}
+}

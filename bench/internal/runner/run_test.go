@@ -1,0 +1,108 @@
+package runner_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/experimance/experimance-go/bench/internal/report"
+	"github.com/experimance/experimance-go/bench/internal/runner"
+)
+
+// TestMain makes this program the peers of its own tests.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == runner.PeerCommand {
+		if err := runner.Peer(os.Args[2:]); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // a peer with the race detector would take a second to end
+	goleak.VerifyTestMain(m)
+}
+
+const fewIdle = 20
+
+// targets returns every engine.
+func targets(t *testing.T) []runner.Target {
+	t.Helper()
+	targets, err := runner.Targets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return targets
+}
+
+func measure(t *testing.T, w runner.Work, targets []runner.Target, rounds int) report.Work {
+	t.Helper()
+	cfg := runner.Config{
+		Targets: targets, Rounds: rounds, Window: 5 * time.Millisecond,
+		Progress: func(w runner.Work, target runner.Target, round int, _ report.Sample, err error) {
+			t.Logf("%s, round %d, %s: %v", w.Name, round+1, target.Name, err)
+		},
+	}
+	measured, err := runner.Measure(t.Context(), cfg, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return measured
+}
+
+// TestEveryWork has every engine do every work, or say that it cannot; those with 100 subscribers are left to real runs.
+func TestEveryWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some ten seconds")
+	}
+	targets := targets(t)
+	for _, w := range runner.Works(fewIdle) {
+		if strings.HasSuffix(w.Name, "/100") {
+			continue
+		}
+		t.Run(strings.ReplaceAll(w.Name, "/", "-"), func(t *testing.T) {
+			measured := measure(t, w, targets, 1)
+			for _, e := range measured.Engines {
+				if len(e.Errors) > 0 {
+					t.Errorf("%s: %v", e.Name, e.Errors)
+				}
+				main := w.Metrics[0].Name
+				if sum, ok := e.Summary(main); e.Skipped == "" && (!ok || sum.Median <= 0) {
+					t.Errorf("%s: %s is %v", e.Name, main, e.Runs)
+				}
+			}
+		})
+	}
+}
+
+func TestRoundsAreOfAllEngines(t *testing.T) {
+	t.Parallel()
+	var some []runner.Target
+	for _, target := range targets(t) {
+		if target.Name == "raw-go" || target.Name == report.Subject {
+			some = append(some, target)
+		}
+	}
+	measured := measure(t, runner.Works(fewIdle)[0], some, 3)
+	for _, e := range measured.Engines {
+		if len(e.Runs) != 3 {
+			t.Errorf("%s: %d runs, want 3", e.Name, len(e.Runs))
+		}
+	}
+	if _, ok := measured.Ratio("rate", report.Subject, "raw-go"); !ok {
+		t.Error("there is no ratio")
+	}
+}
+
+func TestAnEngineThatFailsIsLeftOut(t *testing.T) {
+	t.Parallel()
+	broken := runner.NewTarget("broken", "/bin/false")
+	gone := runner.NewTarget("gone", "/nonexistent")
+	measured := measure(t, runner.Works(fewIdle)[0], []runner.Target{broken, gone}, 4)
+	for _, e := range measured.Engines {
+		if len(e.Errors) != 2 || e.Skipped != "failed 2 times" {
+			t.Errorf("%s: errors %q, skipped %q", e.Name, e.Errors, e.Skipped)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package runner
+
+import (
+	"fmt"
+
+	"github.com/experimance/experimance-go/bench/internal/engine"
+	"github.com/experimance/experimance-go/bench/internal/peer"
+	"github.com/experimance/experimance-go/bench/internal/report"
+)
+
+// small is the size of the messages of most works.
+const small = 64
+
+// topics is the number of topics of the works that have them.
+const topics = 10_000
+
+// Works returns every work in the order of the tables. idle is the number of idle subscribers.
+func Works(idle int) []Work {
+	var works []Work
+	for _, size := range []struct {
+		bytes int
+		goal  float64
+	}{{16, 4}, {64, 3}, {256, 2.5}, {1 << 10, 1.7}, {8 << 10, 1.5}, {64 << 10, 1.2}, {1 << 20, 1.2}} {
+		works = append(works, pushPull(engine.TCP, size.bytes, size.goal))
+	}
+	for _, subscribers := range []int{1, 10, 100} {
+		works = append(works, pubSub(subscribers, 0), pubSub(subscribers, topics))
+	}
+	for _, subscribers := range []int{1, 10, 100} {
+		works = append(works, unbounded(subscribers))
+	}
+	return append(works,
+		manyToOne(8),
+		requestReply(),
+		underLoad("half-own", "half of the engine's own maximum", ownMaximum),
+		underLoad("half-libzmq", "half of libzmq's maximum", referenceMaximum),
+		pushPull(engine.IPC, small, 3),
+		pushPull(engine.IPC, 64<<10, 1.2),
+		inproc(),
+		curve(small, 2),
+		curve(64<<10, 1),
+		multipart(3),
+		idleSubscribers(idle),
+	)
+}
+
+// pushPull has one sender and one receiver, which binds.
+func pushPull(carrier string, size int, goal float64) Work {
+	w := Work{
+		Name:    fmt.Sprintf("push-pull/%s/%s", carrier, sizeName(size)),
+		Title:   fmt.Sprintf("PUSH to PULL, %s, messages of %s", carrier, sizeName(size)),
+		Metrics: throughputMetrics("messages a second", atLeast(goal)),
+		carrier: carrier,
+		source:  spec(peer.Flood, engine.Push, size),
+		sink:    spec(peer.Drain, engine.Pull, size),
+		measure: sinkBinds,
+	}
+	if carrier == engine.TCP && size <= 1<<10 {
+		w.Metrics[1].Goals = []report.Goal{{AtMost: true, Value: 0.005}} // 0, and room for the process' own
+		w.Metrics[2].Goals = []report.Goal{{AtMost: true, Value: 0.05}}
+	}
+	return w
+}
+
+// manyToOne has several senders, sockets of one process, and one receiver.
+func manyToOne(senders int) Work {
+	w := pushPull(engine.TCP, small, 3)
+	w.Name = fmt.Sprintf("many-to-one/tcp/%d", senders)
+	w.Title = fmt.Sprintf("%d PUSH to one PULL, tcp, messages of %s", senders, sizeName(small))
+	w.source.Sockets = senders
+	return w
+}
+
+// pubSub has one publisher, which binds, and subscribers that are sockets of one process: to everything, or each to one of
+// the topics that the publisher goes through in turn.
+func pubSub(subscribers, topics int) Work {
+	w := Work{
+		Name:    fmt.Sprintf("pub-sub/all/%d", subscribers),
+		Title:   fmt.Sprintf("PUB to %d SUB, tcp, messages of %s, all subscribed to all", subscribers, sizeName(small)),
+		Metrics: throughputMetrics("deliveries a second, all subscribers together", atLeast(3)),
+		carrier: engine.TCP,
+		source:  spec(peer.Flood, engine.Pub, small),
+		sink:    spec(peer.Drain, engine.Sub, small),
+		measure: sourceBinds,
+	}
+	w.sink.Sockets = subscribers
+	if topics > 0 {
+		w.Name = fmt.Sprintf("pub-sub/topics/%d", subscribers)
+		w.Title = fmt.Sprintf("PUB to %d SUB, tcp, messages of %s, %d topics, each subscribed to one",
+			subscribers, sizeName(small), topics)
+		w.Metrics = throughputMetrics("publications a second that reached their subscribers", atLeast(3))
+		w.source.Topics, w.sink.Topics = topics, topics
+	}
+	w.Metrics = append(w.Metrics,
+		report.Metric{Name: "delivered", Title: "part of what was published that arrived", Unit: report.Number})
+	return w
+}
+
+// unbounded is pubSub without the limits at which a publisher drops.
+func unbounded(subscribers int) Work {
+	w := pubSub(subscribers, 0)
+	w.Name = fmt.Sprintf("pub-sub/unbounded/%d", subscribers)
+	w.Title += ", queues without a limit"
+	w.source.Unbounded, w.sink.Unbounded = true, true
+	return w
+}
+
+func requestReply() Work {
+	return Work{
+		Name:  "req-rep/tcp/64B",
+		Title: "REQ to REP and back, tcp, messages of 64B, time of a round trip",
+		Metrics: latencyMetrics([]report.Goal{
+			{Against: report.Reference, AtMost: true, Value: 0.5},
+			{Against: "raw-go", AtMost: true, Value: 1.5},
+		}),
+		carrier: engine.TCP,
+		source:  spec(peer.Ask, engine.Req, small),
+		sink:    spec(peer.Echo, engine.Rep, small),
+		measure: roundTrips,
+	}
+}
+
+func underLoad(name, rate string, maximum maximumFunc) Work {
+	return Work{
+		Name:  "load/" + name,
+		Title: fmt.Sprintf("PUSH to PULL, tcp, messages of 64B at %s, time from Send to Recv", rate),
+		Metrics: append(latencyMetrics(nil),
+			report.Metric{Name: "rate", Title: "messages a second", Unit: report.PerSecond},
+			report.Metric{Name: "carried", Title: "part of the rate asked for that was carried", Unit: report.Number}),
+		carrier: engine.TCP,
+		source:  spec(peer.Pace, engine.Push, small),
+		sink:    spec(peer.Stamp, engine.Pull, small),
+		measure: maximum.measure,
+	}
+}
+
+func inproc() Work {
+	return Work{
+		Name:    "push-pull/inproc/64B",
+		Title:   "PUSH to PULL, inproc, messages of 64B, two threads of one process",
+		Metrics: throughputMetrics("messages a second", atLeast(3))[:1],
+		carrier: engine.Inproc,
+		sink:    spec(peer.Inproc, engine.Pull, small),
+		measure: oneProcess,
+	}
+}
+
+func curve(size int, goal float64) Work {
+	w := pushPull(engine.TCP, size, goal)
+	w.Name = "curve/tcp/" + sizeName(size)
+	w.Title = fmt.Sprintf("PUSH to PULL, tcp with CURVE, messages of %s", sizeName(size))
+	w.curve = true
+	return w
+}
+
+func multipart(frames int) Work {
+	w := pushPull(engine.TCP, small, 3)
+	w.Name = fmt.Sprintf("multipart/tcp/%dx64B", frames)
+	w.Title = fmt.Sprintf("PUSH to PULL, tcp, messages of %d parts of 64B", frames)
+	w.source.Frames, w.sink.Frames = frames, frames
+	return w
+}
+
+func idleSubscribers(n int) Work {
+	w := Work{
+		Name:  "idle/tcp",
+		Title: fmt.Sprintf("%d idle subscribers of one PUB, tcp, memory of the publisher's process for each", n),
+		Metrics: []report.Metric{
+			{
+				Name: "idle", Title: "resident, connected and subscribed", Unit: report.Bytes,
+				Goals: []report.Goal{{AtMost: true, Value: 16 << 10}},
+			},
+			{Name: "used", Title: "resident, after a message to each", Unit: report.Bytes},
+			{Name: "heap", Title: "of that, objects on Go's heap", Unit: report.Bytes},
+			{Name: "stack", Title: "of that, stacks of goroutines", Unit: report.Bytes},
+		},
+		carrier: engine.TCP,
+		source:  spec(peer.Hold, engine.Pub, small),
+		sink:    spec(peer.Idle, engine.Sub, small),
+		measure: idleMemory,
+	}
+	w.sink.Sockets = n
+	return w
+}
+
+// sizeName writes a size as the names of works do: 64B, 8KiB, 1MiB.
+func sizeName(n int) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%dMiB", n>>20)
+	case n >= 1<<10:
+		return fmt.Sprintf("%dKiB", n>>10)
+	default:
+		return fmt.Sprintf("%dB", n)
+	}
+}

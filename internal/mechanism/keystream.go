@@ -1,0 +1,78 @@
+package mechanism
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/crypto/salsa20/salsa"
+)
+
+// The keystream of XSalsa20 is made in blocks. The first two of a nonce are its head:
+// they hold the key of Poly1305 and what small frames are encrypted with. Heads are made
+// in advance for several nonces at once, since nonces count.
+const (
+	blockSize = 64
+	headSize  = 2 * blockSize
+	heads     = 4
+	tagKey    = 32 // bytes of the head that Poly1305 takes
+)
+
+// keystream is that of one direction of a connection.
+type keystream struct {
+	// key is that of Salsa20. XSalsa20 derives it from the box's key and the first 16
+	// bytes of the nonce, which are the same in all MESSAGE commands of a direction:
+	// here that is done once.
+	key   [32]byte
+	first uint64 // the short nonce of the first of the heads
+	heads [heads * headSize]byte
+}
+
+// init makes the keystream for nonces that begin with prefix and go on from count.
+func (k *keystream) init(box *boxKey, prefix string, count uint64) {
+	var front [16]byte
+	copy(front[:], prefix)
+	salsa.HSalsa20(&k.key, &front, (*[32]byte)(box), &salsa.Sigma)
+	k.fill(count)
+}
+
+// fill makes the heads from this short nonce on.
+func (k *keystream) fill(count uint64) {
+	k.first = count
+	fillHeads(&k.heads, &k.key, count)
+}
+
+// head returns the first two blocks of a nonce. They are valid until the next call.
+func (k *keystream) head(count uint64) *[headSize]byte {
+	i := count - k.first
+	if i >= heads {
+		k.fill(count)
+		i = 0
+	}
+	return (*[headSize]byte)(k.heads[i*headSize:])
+}
+
+// xorTail does what salsa.XORKeyStream does, from the block after the head on.
+func (k *keystream) xorTail(dst, src []byte, count uint64) {
+	xorTail(dst, src, &k.key, count)
+}
+
+// position is the input of Salsa20 that is a short nonce and the number of a block.
+func position(count, block uint64) *[16]byte {
+	var p [16]byte
+	binary.BigEndian.PutUint64(p[:], count)
+	binary.LittleEndian.PutUint64(p[8:], block)
+	return &p
+}
+
+// fillHeadsPortable is fillHeads for all processors.
+func fillHeadsPortable(dst *[heads * headSize]byte, key *[32]byte, count uint64) {
+	clear(dst[:])
+	for i := range uint64(heads) {
+		head := dst[i*headSize:][:headSize]
+		salsa.XORKeyStream(head, head, position(count+i, 0), key)
+	}
+}
+
+// xorTailPortable is xorTail for all processors.
+func xorTailPortable(dst, src []byte, key *[32]byte, count uint64) {
+	salsa.XORKeyStream(dst, src, position(count, headSize/blockSize), key)
+}

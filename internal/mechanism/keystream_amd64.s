@@ -1,0 +1,172 @@
+//go:build gc && !purego
+
+#include "textflag.h"
+
+// The words 0, 5, 10 and 15 of Salsa20's input: "expand 32-byte k".
+DATA sigma<>+0(SB)/4, $0x61707865
+DATA sigma<>+4(SB)/4, $0x3320646e
+DATA sigma<>+8(SB)/4, $0x79622d32
+DATA sigma<>+12(SB)/4, $0x6b206574
+GLOBL sigma<>(SB), RODATA|NOPTR, $16
+
+// STEP does x ^= (a + b) <<< n, with m = 32 - n.
+#define STEP(x, a, b, n, m) \
+	VPADDD a, b, Y14    \
+	VPSLLD n, Y14, Y15  \
+	VPSRLD m, Y14, Y14  \
+	VPXOR  Y15, x, x    \
+	VPXOR  Y14, x, x
+
+#define QUARTERROUND(a, b, c, d) \
+	STEP(b, a, d, $7, $25)   \
+	STEP(c, b, a, $9, $23)   \
+	STEP(d, c, b, $13, $19)  \
+	STEP(a, d, c, $18, $14)
+
+// SWAP puts the words in Y12 and Y13 away and takes two others from the stack.
+#define SWAP(to12, to13, from12, from13) \
+	VMOVDQU Y12, to12(SP)            \
+	VMOVDQU Y13, to13(SP)            \
+	VMOVDQU from12(SP), Y12          \
+	VMOVDQU from13(SP), Y13
+
+// ADDWORD adds to x a word of the input that is the same in all lanes.
+#define ADDWORD(word, x)       \
+	VPBROADCASTD word, Y14 \
+	VPADDD       Y14, x, x
+
+// STORE writes the words that a register holds of one lane and of the fourth after it.
+#define STORE(x, y, at)       \
+	VMOVDQU      x, at(DI) \
+	VEXTRACTI128 $1, y, (at+256)(DI)
+
+// TRANSPOSE takes eight words of eight lanes from r0 to r7, spoils these and t0 to t7,
+// and writes what belongs to one lane together, the lanes 64 bytes apart.
+#define TRANSPOSE(r0, r1, r2, r3, r4, r5, r6, r7, t0, t1, t2, t3, t4, t5, t6, t7) \
+	VPUNPCKLDQ  r1, r0, t0 \
+	VPUNPCKHDQ  r1, r0, t1 \
+	VPUNPCKLDQ  r3, r2, t2 \
+	VPUNPCKHDQ  r3, r2, t3 \
+	VPUNPCKLDQ  r5, r4, t4 \
+	VPUNPCKHDQ  r5, r4, t5 \
+	VPUNPCKLDQ  r7, r6, t6 \
+	VPUNPCKHDQ  r7, r6, t7 \
+	VPUNPCKLQDQ t2, t0, r0 \
+	VPUNPCKHQDQ t2, t0, r1 \
+	VPUNPCKLQDQ t3, t1, r2 \
+	VPUNPCKHQDQ t3, t1, r3 \
+	VPUNPCKLQDQ t6, t4, r4 \
+	VPUNPCKHQDQ t6, t4, r5 \
+	VPUNPCKLQDQ t7, t5, r6 \
+	VPUNPCKHQDQ t7, t5, r7
+
+// func blocks8(out *[512]byte, key *[32]byte, lanes *[4][8]uint32)
+//
+// A register holds one word of Salsa20's state for all eight lanes. The words are in
+//
+//	0: Y0   1: Y1    2: Y2    3: Y12
+//	4: Y3   5: Y4    6: Y5    7: Y13
+//	8: Y6   9: Y7   10: Y8   11: Y9
+//	12: Y10  13: Y12  14: Y13  15: Y11
+//
+// where 3 and 7 take turns with 13 and 14, since two registers are needed to work with.
+// Stack: words 3, 7, 13 and 14 while they wait; words 8 to 15 at the end.
+TEXT ·blocks8(SB), NOSPLIT, $384-24
+	MOVQ out+0(FP), DI
+	MOVQ key+8(FP), SI
+	MOVQ lanes+16(FP), DX
+
+	VPBROADCASTD sigma<>+0(SB), Y0
+	VPBROADCASTD 0(SI), Y1
+	VPBROADCASTD 4(SI), Y2
+	VPBROADCASTD 8(SI), Y12
+	VMOVDQU      Y12, 0(SP)
+	VPBROADCASTD 12(SI), Y3
+	VPBROADCASTD sigma<>+4(SB), Y4
+	VMOVDQU      0(DX), Y5
+	VMOVDQU      32(DX), Y13
+	VMOVDQU      Y13, 32(SP)
+	VMOVDQU      64(DX), Y6
+	VMOVDQU      96(DX), Y7
+	VPBROADCASTD sigma<>+8(SB), Y8
+	VPBROADCASTD 16(SI), Y9
+	VPBROADCASTD 20(SI), Y10
+	VPBROADCASTD 24(SI), Y12
+	VPBROADCASTD 28(SI), Y13
+	VPBROADCASTD sigma<>+12(SB), Y11
+
+	MOVQ $10, CX
+
+doubleround:
+	QUARTERROUND(Y0, Y3, Y6, Y10)
+	QUARTERROUND(Y4, Y7, Y12, Y1)
+	QUARTERROUND(Y8, Y13, Y2, Y5)
+	SWAP(64, 96, 0, 32)
+	QUARTERROUND(Y11, Y12, Y13, Y9)
+	QUARTERROUND(Y0, Y1, Y2, Y12)
+	QUARTERROUND(Y4, Y5, Y13, Y3)
+	QUARTERROUND(Y8, Y9, Y6, Y7)
+	SWAP(0, 32, 64, 96)
+	QUARTERROUND(Y11, Y10, Y12, Y13)
+	DECQ CX
+	JNZ  doubleround
+
+	// Words 8 to 15.
+	VPADDD  64(DX), Y6, Y6
+	VPADDD  96(DX), Y7, Y7
+	ADDWORD(sigma<>+8(SB), Y8)
+	ADDWORD(16(SI), Y9)
+	ADDWORD(20(SI), Y10)
+	ADDWORD(24(SI), Y12)
+	ADDWORD(28(SI), Y13)
+	ADDWORD(sigma<>+12(SB), Y11)
+	VMOVDQU Y6, 128(SP)
+	VMOVDQU Y7, 160(SP)
+	VMOVDQU Y8, 192(SP)
+	VMOVDQU Y9, 224(SP)
+	VMOVDQU Y10, 256(SP)
+	VMOVDQU Y12, 288(SP)
+	VMOVDQU Y13, 320(SP)
+	VMOVDQU Y11, 352(SP)
+
+	// Words 0 to 7.
+	VMOVDQU 0(SP), Y12
+	VMOVDQU 32(SP), Y13
+	ADDWORD(sigma<>+0(SB), Y0)
+	ADDWORD(0(SI), Y1)
+	ADDWORD(4(SI), Y2)
+	ADDWORD(8(SI), Y12)
+	ADDWORD(12(SI), Y3)
+	ADDWORD(sigma<>+4(SB), Y4)
+	VPADDD  0(DX), Y5, Y5
+	VPADDD  32(DX), Y13, Y13
+	TRANSPOSE(Y0, Y1, Y2, Y12, Y3, Y4, Y5, Y13, Y6, Y7, Y8, Y9, Y10, Y11, Y14, Y15)
+	STORE(X0, Y0, 0)
+	STORE(X3, Y3, 16)
+	STORE(X1, Y1, 64)
+	STORE(X4, Y4, 80)
+	STORE(X2, Y2, 128)
+	STORE(X5, Y5, 144)
+	STORE(X12, Y12, 192)
+	STORE(X13, Y13, 208)
+
+	VMOVDQU 128(SP), Y0
+	VMOVDQU 160(SP), Y1
+	VMOVDQU 192(SP), Y2
+	VMOVDQU 224(SP), Y3
+	VMOVDQU 256(SP), Y4
+	VMOVDQU 288(SP), Y5
+	VMOVDQU 320(SP), Y6
+	VMOVDQU 352(SP), Y7
+	TRANSPOSE(Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15)
+	STORE(X0, Y0, 32)
+	STORE(X4, Y4, 48)
+	STORE(X1, Y1, 96)
+	STORE(X5, Y5, 112)
+	STORE(X2, Y2, 160)
+	STORE(X6, Y6, 176)
+	STORE(X3, Y3, 224)
+	STORE(X7, Y7, 240)
+
+	VZEROUPPER
+	RET
