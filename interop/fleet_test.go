@@ -66,6 +66,7 @@ func TestController(t *testing.T) {
 	workers := []*peer{pythonWorker(t, c, "one"), pythonWorker(t, c, "two")}
 
 	ctx := within(t)
+	check(t, c.WaitForSubscribers(ctx, "command", len(workers)))
 	check(t, c.Publish(ctx, "command", message{Type: "Command", Text: "start"}))
 	for _, w := range workers {
 		if e := w.expect("message"); e.Topic != "command" || e.Message["text"] != "start" {

@@ -204,10 +204,17 @@ func TestDemoInterrupted(t *testing.T) {
 // The fleet may be interrupted before it is one.
 func TestDemoInterruptedEarly(t *testing.T) {
 	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"file.go": "package a\n"})
+	for i := range 20_000 { // work for some time
+		if err := os.Link(filepath.Join(dir, "file.go"), filepath.Join(dir, strconv.Itoa(i)+".go")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, line := range []string{"worker-1 is process", "worker-4 is process", "4 workers"} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
-			p := start(t, nil, "demo", "--json", "--workers", "4", filepath.Join(goroot(t), "src"))
+			p := start(t, nil, "demo", "--json", "--workers", "4", dir)
 			p.await("^" + line)
 			if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 				t.Fatal(err)

@@ -15,7 +15,7 @@ const (
 	heartbeatInterval = time.Second
 
 	// workerStopTimeout bounds a worker's stop: a file that cannot be read to its end must not keep the fleet.
-	workerStopTimeout = 2 * time.Second
+	workerStopTimeout = 5 * time.Second
 )
 
 // WorkerConfig says who a worker is and where its controller is. All fields are required.

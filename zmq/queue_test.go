@@ -1,0 +1,155 @@
+package zmq
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/experimance/experimance-go/internal/mechanism"
+	"github.com/experimance/experimance-go/internal/zmtp"
+)
+
+// Wherever a write fails, exactly the messages that did not go out whole remain, from their first byte.
+func TestUnsent(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		frames := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 0, 300), 1, 3)
+		sizes := rapid.SliceOfN(rapid.IntRange(1, 4), 0, 4).Draw(t, "messages of each segment")
+		var segs []segment
+		var wire []byte
+		var ends []int
+		for _, n := range sizes {
+			s := newSlab(4 * 3 * 309)
+			b := s.b[:0]
+			for range n {
+				b = appendFrames(b, frames.Draw(t, "frames"))
+				ends = append(ends, len(wire)+len(b))
+			}
+			segs = append(segs, segment{b, s, n})
+			wire = append(wire, b...)
+		}
+		written := rapid.IntRange(0, len(wire)).Draw(t, "written")
+		whole, from := 0, 0
+		for _, end := range ends {
+			if end <= written {
+				whole, from = whole+1, end
+			}
+		}
+
+		rest := unsent(segs, written)
+		var left []byte
+		for _, seg := range rest {
+			left = append(left, seg.b...)
+		}
+		if n, size := weigh(rest); n != len(ends)-whole || size != len(left) {
+			t.Fatalf("%d messages of %d bytes are left, want %d", n, size, len(ends)-whole)
+		}
+		if !bytes.Equal(left, wire[from:]) {
+			t.Fatal("other bytes are left than those that were not sent")
+		}
+	})
+}
+
+// What was taken and not sent goes before what came in the meantime, and all is counted.
+func TestPutBack(t *testing.T) {
+	t.Parallel()
+	q := &outQueue{maxN: 10, maxSize: 1 << 20, wake: func() {}}
+	put := func(s string) {
+		t.Helper()
+		if r := q.put([][]byte{[]byte(s)}, len(s)+2, false); r != putDone {
+			t.Fatalf("put %q: %v", s, r)
+		}
+	}
+	put("a")
+	put("b")
+	b := q.take(batch{})
+	put("c")
+	if n := q.waiting(); n != 3 {
+		t.Errorf("%d messages wait, with those in flight, want 3", n)
+	}
+	q.putBack(unsent(b.segs, 4)) // a, and half of b
+	put("d")
+	var all []byte
+	b = q.take(batch{})
+	for _, seg := range b.segs {
+		all = append(all, seg.b...)
+	}
+	if want := "\x00\x01b\x00\x01c\x00\x01d"; string(all) != want || b.n != 3 {
+		t.Errorf("%d messages came back as %q, want %q", b.n, all, want)
+	}
+}
+
+// The list of what waits in an inbox does not grow with what went through it.
+func TestInboxStaysSmall(t *testing.T) {
+	t.Parallel()
+	q := &inQueue{}
+	in := newInbox(q, &Config{RecvHWM: 10, RecvHWMBytes: 1 << 20})
+	push := func() {
+		s := newSlab(minSlab)
+		in.push(segment{appendFrames(s.b[:0], [][]byte{{1}}), s, 1})
+	}
+	push()
+	for range 10_000 {
+		push() // one waits always
+		m, ok, err := q.tryRecv()
+		if !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		m.Release()
+	}
+	if cap(in.segs) > 32 {
+		t.Errorf("the list has room for %d segments, 1 waits", cap(in.segs))
+	}
+}
+
+// A signal of room that nobody took does not make the next one wait, which would stop the whole socket.
+func TestStaleSignalOfRoom(t *testing.T) {
+	t.Parallel()
+	in := newInbox(&inQueue{}, &Config{RecvHWM: 1, RecvHWMBytes: 1 << 20})
+	for range 3 {
+		in.blocked = true
+		in.unblock()
+	}
+	<-in.room
+}
+
+func TestReconnectWaits(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	var waits []time.Duration
+	for wait := 10 * ms; len(waits) < 5; wait = longer(wait, 70*ms) {
+		waits = append(waits, wait)
+	}
+	for i, want := range []time.Duration{10 * ms, 20 * ms, 40 * ms, 70 * ms, 70 * ms} {
+		if waits[i] != want {
+			t.Errorf("wait %d is %v, want %v", i, waits[i], want)
+		}
+	}
+	if got := longer(10*ms, 0); got != 10*ms {
+		t.Errorf("without a maximum the wait became %v", got)
+	}
+	refused := &zmtp.HandshakeError{Err: &mechanism.PeerError{}}
+	for _, c := range []struct {
+		err       error
+		wait, mid time.Duration
+	}{
+		{errors.New("connection refused"), 10 * ms, 10 * ms},
+		{refused, 10 * ms, time.Second},
+		{refused, time.Second, 10 * time.Second},
+	} {
+		low, high := c.mid*2, time.Duration(0)
+		for range 1000 {
+			d := spread(c.wait, c.err)
+			low, high = min(low, d), max(high, d)
+		}
+		if low < c.mid/2 || high > c.mid*3/2 {
+			t.Errorf("%v after %v became %v to %v, want half to one and a half of %v", c.wait, c.err, low, high, c.mid)
+		}
+		if high-low < c.mid/2 {
+			t.Errorf("%v after %v became %v to %v: that is hardly at random", c.wait, c.err, low, high)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package zmq
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// entry is one value at one prefix, in a trie or in the model of one.
+type entry struct {
+	prefix string
+	value  int
+}
+
+// A trie does what a set of entries would do that is looked through each time, and takes no more than that needs.
+func TestTrie(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var tree trie[int]
+		model := map[entry]bool{}
+		topics := rapid.StringOfN(rapid.RuneFrom([]rune("ab\x00\xff")), 0, 6, -1)
+		anEntry := rapid.Custom(func(t *rapid.T) entry {
+			return entry{topics.Draw(t, "prefix"), rapid.IntRange(0, 2).Draw(t, "value")}
+		})
+		t.Repeat(map[string]func(*rapid.T){
+			"add": func(t *rapid.T) {
+				e := anEntry.Draw(t, "entry")
+				prefix := []byte(e.prefix)
+				if added := tree.add(prefix, e.value); added == model[e] {
+					t.Fatalf("add %+v: %v", e, added)
+				}
+				model[e] = true
+				for i := range prefix { // the trie keeps no memory of its callers
+					prefix[i] = '?'
+				}
+			},
+			"remove": func(t *rapid.T) {
+				e := anEntry.Draw(t, "entry")
+				if removed := tree.remove([]byte(e.prefix), e.value); removed != model[e] {
+					t.Fatalf("remove %+v: %v", e, removed)
+				}
+				delete(model, e)
+			},
+			"match": func(t *rapid.T) {
+				topic := topics.Draw(t, "topic")
+				var want []int
+				for e := range model {
+					if strings.HasPrefix(topic, e.prefix) {
+						want = append(want, e.value)
+					}
+				}
+				got := tree.match(nil, []byte(topic))
+				slices.Sort(got)
+				slices.Sort(want)
+				if !slices.Equal(got, want) {
+					t.Fatalf("match %q: %v, want %v", topic, got, want)
+				}
+			},
+			"": func(t *rapid.T) { checkShape(t, &tree, true) },
+		})
+	})
+}
+
+// checkShape checks what keeps a trie small and its walks right.
+func checkShape(t *rapid.T, n *trie[int], root bool) {
+	if !root && (len(n.label) == 0 || len(n.values) == 0 && len(n.children) < 2) {
+		t.Fatalf("the node %q has %d values and %d children", n.label, len(n.values), len(n.children))
+	}
+	for i, c := range n.children {
+		if i > 0 && n.children[i-1].label[0] >= c.label[0] {
+			t.Fatalf("the children of %q are out of order", n.label)
+		}
+		checkShape(t, c, false)
+	}
+}
+
+// A short prefix does not keep the memory of a longer one that was taken away.
+func TestTrieLetsGo(t *testing.T) {
+	t.Parallel()
+	var tree trie[int]
+	long := bytes.Repeat([]byte("l"), 1<<20)
+	tree.add(long, 1)
+	tree.add(long[:3], 1)
+	tree.remove(long, 1)
+	if c := cap(tree.children[0].label); c > 64 {
+		t.Errorf("a prefix of 3 bytes holds on to %d", c)
+	}
+}
