@@ -28,7 +28,7 @@ func TestCloseSendsWhatIsQueued(t *testing.T) {
 				} else {
 					pair(t, pull, push, endpoint)
 				}
-				body := make([]byte, 20<<10)
+				body := make([]byte, 1<<10)
 				for i := range n {
 					check(t, push.Send(within(t), fmt.Append(nil, i), body))
 				}

@@ -82,11 +82,13 @@ func TestPutBack(t *testing.T) {
 	}
 }
 
+func testInbox(cfg Config) *inbox { return newInbox(&pipe{s: &socket{cfg: cfg, in: &inQueue{}}}) }
+
 // The list of what waits in an inbox does not grow with what went through it.
 func TestInboxStaysSmall(t *testing.T) {
 	t.Parallel()
-	q := &inQueue{}
-	in := newInbox(q, &Config{RecvHWM: 10, RecvHWMBytes: 1 << 20})
+	in := testInbox(Config{RecvHWM: 10, RecvHWMBytes: 1 << 20})
+	q := in.q
 	push := func() {
 		s := newSlab(minSlab)
 		in.push(segment{appendFrames(s.b[:0], [][]byte{{1}}), s, 1})
@@ -94,9 +96,9 @@ func TestInboxStaysSmall(t *testing.T) {
 	push()
 	for range 10_000 {
 		push() // one waits always
-		m, ok, err := q.tryRecv()
-		if !ok || err != nil {
-			t.Fatal(ok, err)
+		var m Message
+		if from, err := q.tryRecv(&m); from == nil || err != nil {
+			t.Fatal(from, err)
 		}
 		m.Release()
 	}
@@ -108,7 +110,7 @@ func TestInboxStaysSmall(t *testing.T) {
 // A signal of room that nobody took does not make the next one wait, which would stop the whole socket.
 func TestStaleSignalOfRoom(t *testing.T) {
 	t.Parallel()
-	in := newInbox(&inQueue{}, &Config{RecvHWM: 1, RecvHWMBytes: 1 << 20})
+	in := testInbox(Config{RecvHWM: 1, RecvHWMBytes: 1 << 20})
 	for range 3 {
 		in.blocked = true
 		in.unblock()

@@ -173,6 +173,9 @@ func (r *reader) waitRoom() error {
 	r.c.stalled.Store(true)
 	defer r.c.stalled.Store(false)
 	for {
+		if r.c.p.s.sink && r.c.p.s.closing.Load() {
+			return ErrClosed // what it does not take, another may
+		}
 		if r.room = in.capacity(); r.room > 0 {
 			return nil
 		}

@@ -15,6 +15,16 @@ type entry struct {
 	value  int
 }
 
+// holds reports whether the model has a value at prefix.
+func holds(model map[entry]bool, prefix string) bool {
+	for e := range model {
+		if model[e] && e.prefix == prefix {
+			return true
+		}
+	}
+	return false
+}
+
 // A trie does what a set of entries would do that is looked through each time, and takes no more than that needs.
 func TestTrie(t *testing.T) {
 	t.Parallel()
@@ -29,8 +39,9 @@ func TestTrie(t *testing.T) {
 			"add": func(t *rapid.T) {
 				e := anEntry.Draw(t, "entry")
 				prefix := []byte(e.prefix)
-				if added := tree.add(prefix, e.value); added == model[e] {
-					t.Fatalf("add %+v: %v", e, added)
+				alone := !holds(model, e.prefix)
+				if added, first := tree.add(prefix, e.value); added == model[e] || first != alone {
+					t.Fatalf("add %+v: %v, first: %v", e, added, first)
 				}
 				model[e] = true
 				for i := range prefix { // the trie keeps no memory of its callers
@@ -39,10 +50,12 @@ func TestTrie(t *testing.T) {
 			},
 			"remove": func(t *rapid.T) {
 				e := anEntry.Draw(t, "entry")
-				if removed := tree.remove([]byte(e.prefix), e.value); removed != model[e] {
-					t.Fatalf("remove %+v: %v", e, removed)
-				}
+				removed, last := tree.remove([]byte(e.prefix), e.value)
+				had := model[e]
 				delete(model, e)
+				if removed != had || last != (had && !holds(model, e.prefix)) {
+					t.Fatalf("remove %+v: %v, last: %v", e, removed, last)
+				}
 			},
 			"match": func(t *rapid.T) {
 				topic := topics.Draw(t, "topic")
