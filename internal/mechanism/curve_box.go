@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	"golang.org/x/crypto/nacl/secretbox"
-	"golang.org/x/crypto/salsa20/salsa"
 )
 
 const curveName = "CURVE"
@@ -103,7 +102,7 @@ func newBoxKey(ours *ecdh.PrivateKey, theirs []byte) (*boxKey, error) {
 		return nil, fmt.Errorf("public key: %w", err)
 	}
 	var key boxKey
-	salsa.HSalsa20((*[32]byte)(&key), new([16]byte), (*[32]byte)(shared), &salsa.Sigma)
+	deriveKey((*[32]byte)(&key), new([16]byte), (*[32]byte)(shared))
 	return &key, nil
 }
 

@@ -29,7 +29,7 @@ var (
 // Factory refuses settings without both keys.
 func (c CurveClient) Factory() (func(Params) Mechanism, error) {
 	if c.Keys.IsZero() {
-		return nil, fmt.Errorf("CurveClient.%w", errNoKeys)
+		return nil, fmt.Errorf("CurveClient.Keys %w", errNoKeys)
 	}
 	if c.ServerKey == (PublicKey{}) {
 		return nil, errors.New("CurveClient.ServerKey is empty: give the server's public key")

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"slices"
 
-	"golang.org/x/crypto/poly1305" //nolint:staticcheck // what it warns of is done here: the key of each box is used once
-
 	"github.com/experimance/experimance-go/internal/wire"
 )
 
@@ -89,7 +87,7 @@ func (s *curveSealer) Seal(dst []byte, flags byte, body []byte) []byte {
 	if n < len(secret) {
 		s.out.stream.xorTail(secret[n:], body[n-1:], s.out.count)
 	}
-	poly1305.Sum((*[boxOverhead]byte)(message[tagAt:]), secret, (*[tagKey]byte)(head[:]))
+	authenticate((*[boxOverhead]byte)(message[tagAt:]), secret, head)
 	return dst[:at+size]
 }
 
@@ -104,7 +102,7 @@ func (s *curveSealer) Open(_ byte, body []byte) (innerFlags byte, plain []byte, 
 	}
 	head := s.in.stream.head(count)
 	secret := body[secretAt:]
-	if !poly1305.Verify((*[boxOverhead]byte)(body[tagAt:]), secret, (*[tagKey]byte)(head[:])) {
+	if !authentic((*[boxOverhead]byte)(body[tagAt:]), secret, head) {
 		return 0, nil, errTampered
 	}
 	s.in.count = count

@@ -43,7 +43,7 @@ var (
 // Factory refuses settings without keys, or without anything that tells who may connect.
 func (s CurveServer) Factory() (func(Params) Mechanism, error) {
 	if s.Keys.IsZero() {
-		return nil, fmt.Errorf("CurveServer.%w", errNoKeys)
+		return nil, fmt.Errorf("CurveServer.Keys %w", errNoKeys)
 	}
 	if s.Clients == nil && s.Authenticator == nil {
 		return nil, errors.New("CurveServer.Clients and Authenticator are nil: say who may connect, or set AllowAny")

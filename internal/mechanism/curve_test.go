@@ -172,9 +172,9 @@ func TestCurveRefusesWrongServerKey(t *testing.T) {
 // secret key.
 func TestCurveClientRefusesImpostor(t *testing.T) {
 	t.Parallel()
-	real, impostor := newNaclPair(t), newNaclPair(t)
-	m := factory(t, mechanism.CurveClient{Keys: newPair(t), ServerKey: real.keyPair(t).Public()})(clientParams)
-	p := newCurvePeer(t, real, nil)
+	owner, impostor := newNaclPair(t), newNaclPair(t)
+	m := factory(t, mechanism.CurveClient{Keys: newPair(t), ServerKey: owner.keyPair(t).Public()})(clientParams)
+	p := newCurvePeer(t, owner, nil)
 	p.greeted(body(t, m.Start()))
 	p.long = impostor
 	reply, done, err := m.Handle(t.Context(), p.welcome())

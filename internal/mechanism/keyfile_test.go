@@ -20,7 +20,7 @@ func ExampleSaveKeyPair() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	keys, err := mechanism.GenerateKeyPair()
 	if err != nil {
 		fmt.Println(err)

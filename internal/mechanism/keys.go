@@ -103,4 +103,4 @@ func parseKey(text string) ([]byte, error) {
 	return DecodeZ85(text)
 }
 
-var errNoKeys = errors.New("Keys is empty: give what GenerateKeyPair or LoadKeyPair returns")
+var errNoKeys = errors.New("is empty: give what GenerateKeyPair or LoadKeyPair returns")

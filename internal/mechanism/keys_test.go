@@ -97,7 +97,10 @@ func TestSecretsDoNotShow(t *testing.T) {
 		hidden any
 	}
 	for _, v := range []any{
-		keys, &keys, settings{keys, keys}, mechanism.CurveClient{Keys: keys}, mechanism.CurveServer{Keys: keys},
+		keys, &keys,
+		settings{keys, keys},
+		mechanism.CurveClient{Keys: keys},
+		mechanism.CurveServer{Keys: keys},
 		mechanism.PlainClient{Username: "u", Password: clientSecret},
 		mechanism.AuthRequest{Username: "u", Password: clientSecret},
 	} {

@@ -1,9 +1,12 @@
+//lint:file-ignore SA1019 CURVE is built of these primitives, in a way for which there is no other package
+
 package mechanism
 
 import (
 	"encoding/binary"
 
-	"golang.org/x/crypto/salsa20/salsa"
+	"golang.org/x/crypto/poly1305"      //nolint:staticcheck // as above
+	"golang.org/x/crypto/salsa20/salsa" //nolint:staticcheck // as above
 )
 
 // The keystream of XSalsa20 is made in blocks. The first two of a nonce are its head:
@@ -30,7 +33,7 @@ type keystream struct {
 func (k *keystream) init(box *boxKey, prefix string, count uint64) {
 	var front [16]byte
 	copy(front[:], prefix)
-	salsa.HSalsa20(&k.key, &front, (*[32]byte)(box), &salsa.Sigma)
+	deriveKey(&k.key, &front, (*[32]byte)(box))
 	k.fill(count)
 }
 
@@ -53,6 +56,21 @@ func (k *keystream) head(count uint64) *[headSize]byte {
 // xorTail does what salsa.XORKeyStream does, from the block after the head on.
 func (k *keystream) xorTail(dst, src []byte, count uint64) {
 	xorTail(dst, src, &k.key, count)
+}
+
+// deriveKey is HSalsa20.
+func deriveKey(dst *[32]byte, nonce *[16]byte, key *[32]byte) {
+	salsa.HSalsa20(dst, nonce, key, &salsa.Sigma)
+}
+
+// authenticate writes the authenticator of what was encrypted with a nonce of this head.
+func authenticate(tag *[boxOverhead]byte, secret []byte, head *[headSize]byte) {
+	poly1305.Sum(tag, secret, (*[tagKey]byte)(head[:]))
+}
+
+// authentic compares it, in constant time.
+func authentic(tag *[boxOverhead]byte, secret []byte, head *[headSize]byte) bool {
+	return poly1305.Verify(tag, secret, (*[tagKey]byte)(head[:]))
 }
 
 // position is the input of Salsa20 that is a short nonce and the number of a block.

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 this is what the keystream is compared with
+
 package mechanism_test
 
 import (
@@ -6,7 +8,7 @@ import (
 	"math"
 	"testing"
 
-	"golang.org/x/crypto/salsa20/salsa"
+	"golang.org/x/crypto/salsa20/salsa" //nolint:staticcheck // as above
 
 	"github.com/experimance/experimance-go/internal/mechanism"
 )

@@ -1,6 +1,7 @@
 package mechanism
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +65,16 @@ func (c *plainClient) Start() []byte {
 	return wire.AppendCommand(nil, commandHello, body)
 }
 
+// misspeltError is what libzmq 4.3.4 and others before it write in PLAIN where the name
+// ERROR and its length belong.
+const misspeltError = "^RROR"
+
 // Handle takes WELCOME, then READY, and ERROR instead of either.
 func (c *plainClient) Handle(_ context.Context, command []byte) (reply []byte, done bool, err error) {
+	if data, ok := bytes.CutPrefix(command, []byte(misspeltError)); ok && c.dialogue.due != "" {
+		c.dialogue.due = ""
+		return nil, false, peerError(data)
+	}
 	name, data, err := c.dialogue.take(command)
 	switch {
 	case err != nil:

@@ -52,7 +52,9 @@ func (*plainServer) AsServer() bool { return true }
 // Start waits for the client.
 func (*plainServer) Start() []byte { return nil }
 
-// Handle takes HELLO, then INITIATE, and ERROR instead of either.
+// Handle takes HELLO, then INITIATE, and ERROR instead of either. To clients of libzmq
+// up to 4.3.4, which misspell ERROR in PLAIN, the ERROR that refuses them is a violation
+// of the protocol; they give up in both cases.
 func (s *plainServer) Handle(ctx context.Context, command []byte) (reply []byte, done bool, err error) {
 	name, data, err := s.dialogue.take(command)
 	switch {

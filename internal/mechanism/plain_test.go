@@ -68,8 +68,16 @@ func TestPlainRefusesWrongCredentials(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 255)
 	for _, tt := range []struct{ username, password string }{
-		{"camera", ""}, {"camera", "sesam"}, {"camera", "sesame2"}, {"camera", "Sesame"},
-		{"", ""}, {"", "sesame"}, {"nobody", "sesame"}, {"nobody", ""}, {"camera\x00", "sesame"}, {long, long},
+		{"camera", ""},
+		{"camera", "sesam"},
+		{"camera", "sesame2"},
+		{"camera", "Sesame"},
+		{"", ""},
+		{"", "sesame"},
+		{"nobody", "sesame"},
+		{"nobody", ""},
+		{"camera\x00", "sesame"},
+		{long, long},
 	} {
 		client, server := plain(t, tt.username, tt.password), factory(t, camera)(serverParams)
 		o := shake(t, client, server)
@@ -208,6 +216,24 @@ func TestErrorIsFinal(t *testing.T) {
 		var peer *mechanism.PeerError
 		if reply != nil || done || !errors.As(err, &peer) || peer.Reason != "400" {
 			t.Errorf("%s: reply %q, done %t, %v", name, reply, done, err)
+		}
+	}
+}
+
+func TestMisspeltErrorOfLibzmq(t *testing.T) {
+	t.Parallel()
+	for _, said := range [][]string{{"^RROR\x03400"}, {"\x07WELCOME", "^RROR\x03400"}} {
+		m := plain(t, "a", "b")
+		var err error
+		for _, command := range said {
+			_, _, err = m.Handle(t.Context(), []byte(command))
+		}
+		var peer *mechanism.PeerError
+		if !errors.As(err, &peer) || peer.Reason != "400" {
+			t.Errorf("%q: %v", said, err)
+		}
+		if _, _, err := m.Handle(t.Context(), []byte(said[0])); err == nil || errors.As(err, &peer) {
+			t.Errorf("%q, then more: %v", said, err)
 		}
 	}
 }

@@ -83,9 +83,18 @@ func TestSealerRefusesReplay(t *testing.T) {
 		frame int
 		ok    bool
 	}{
-		{0, true}, {0, false}, {1, true}, {0, false}, {1, false},
+		{0, true},
+		{0, false},
+		{1, true},
+		{0, false},
+		{1, false},
 		{9, true}, // those between were lost
-		{2, false}, {8, false}, {9, false}, {10, true}, {11, true}, {11, false},
+		{2, false},
+		{8, false},
+		{9, false},
+		{10, true},
+		{11, true},
+		{11, false},
 	} {
 		if err := open(frames[tt.frame]); (err == nil) != tt.ok {
 			t.Errorf("frame %d: %v, want success %t", tt.frame, err, tt.ok)

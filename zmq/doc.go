@@ -1,0 +1,54 @@
+// Package zmq has sockets that speak ZeroMQ's protocol, ZMTP 3.1 (RFC 37), in pure Go: PUB, SUB, PUSH and PULL, over tcp
+// and, within a process, inproc. They talk to each other and to those of libzmq 4.0 and later.
+//
+// A socket is not a connection. It may be bound to endpoints and connected to others, any number of each, at any time; it
+// finds its peers again when they were away, and routes messages by its type:
+//
+//   - [Pub] sends each message to every [Sub] that has subscribed to how it begins.
+//   - [Push] sends each message to one [Pull], to each in turn.
+//
+// A message is one frame of bytes or several, which arrive together or not at all.
+//
+// # Concurrency
+//
+// All methods of all sockets may be called by any number of goroutines at once. Those that wait take a context, and end
+// with its error or when the socket is closed.
+//
+// # Order
+//
+// The messages that one goroutine sends reach a peer in the order of the calls. Messages of several peers are received in
+// turn, one from each that has some. Where messages waited for a peer that went away, PUSH gives them to others when those
+// have room, which may be after newer ones.
+//
+// # Loss
+//
+// PUSH never drops a message that Send has accepted, unless the socket is closed before it could be sent, and never sends
+// it twice. But there is no acknowledgement: what was written to a peer that dies may be lost with it. PUB drops for a
+// peer that does not keep up, and a message that nobody has subscribed to goes nowhere.
+//
+// # Overflow
+//
+// Every queue has a bound, in messages and in bytes ([Config]). Each peer has a queue of its own for sending and for
+// receiving. When that for sending is full, PUSH turns to another peer, and waits when there is none with room; PUB drops
+// the message for that peer. When that for receiving is full, no more is read from the peer, so that its own queue fills.
+// [Stats] counts every drop. A multipart message counts as one, and a frame's size is believed when its bytes have come.
+//
+// A bound socket's queue for a peer ends with the connection. A connected socket's queue stays when the connection is
+// lost, and is filled also before there is one, unless Config.Immediate is set.
+//
+// # Memory
+//
+// Send copies the frames: they may be used again when it returns. Received bytes belong to the [Message], and stay as they
+// are for as long as it is in use. [Message.Release] gives them back, which makes large messages much faster; who does not
+// call it is safe all the same.
+//
+// # Closing
+//
+// Close refuses new messages, frees everybody who waits with [ErrClosed], sends what is queued for as long as Config.Linger
+// allows, counts the rest in Stats.Dropped, and returns when nothing of the socket is left: no goroutine, no connection.
+// Shutdown does the same with the patience of a context. What has arrived and was not received is given up.
+//
+// # Events
+//
+// Config.Events tells what becomes of endpoints and connections, and why.
+package zmq

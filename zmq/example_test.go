@@ -1,0 +1,182 @@
+package zmq_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/experimance/experimance-go/zmq"
+)
+
+// Tasks are dealt out to whoever has connected.
+func ExamplePush() {
+	ctx := context.Background()
+	push, err := zmq.NewPush(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer push.Close()
+	endpoint, err := push.Bind("tcp://127.0.0.1:*")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	pull, err := zmq.NewPull(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pull.Close()
+	if err := pull.Connect(endpoint); err != nil {
+		log.Fatal(err)
+	}
+
+	if err := push.Send(ctx, []byte("task")); err != nil { // waits until there is a peer
+		log.Fatal(err)
+	}
+	m, err := pull.Recv(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", m.Bytes())
+	m.Release()
+	// Output: task
+}
+
+// A publisher that waits for its subscriber loses no first message.
+func ExamplePub_WaitSubscribers() {
+	ctx := context.Background()
+	sub, err := zmq.NewSub(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer sub.Close()
+	if err := sub.Subscribe("weather."); err != nil {
+		log.Fatal(err)
+	}
+	if err := sub.Connect("inproc://news"); err != nil { // before Bind: that will do
+		log.Fatal(err)
+	}
+
+	pub, err := zmq.NewPub(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pub.Close()
+	if _, err := pub.Bind("inproc://news"); err != nil {
+		log.Fatal(err)
+	}
+	if err := pub.WaitSubscribers(ctx, "weather.", 1); err != nil {
+		log.Fatal(err)
+	}
+	for _, news := range []string{"sport.football 2:1", "weather.berlin rain"} {
+		if err := pub.Send(ctx, []byte(news)); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	m, err := sub.Recv(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", m.Bytes())
+	m.Release()
+	// Output: weather.berlin rain
+}
+
+// A message of several frames arrives as a whole.
+func ExampleMessage_Frames() {
+	ctx := context.Background()
+	pull, err := zmq.NewPull(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pull.Close()
+	push, err := zmq.NewPush(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer push.Close()
+	endpoint, err := pull.Bind("tcp://127.0.0.1:*")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := push.Connect(endpoint); err != nil {
+		log.Fatal(err)
+	}
+
+	if err := push.Send(ctx, []byte("header"), nil, []byte("body")); err != nil {
+		log.Fatal(err)
+	}
+	m, err := pull.Recv(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i, frame := range m.Frames() {
+		fmt.Printf("frame %d: %q\n", i, frame)
+	}
+	m.Release() // the frames are invalid from here on
+	// Output:
+	// frame 0: "header"
+	// frame 1: ""
+	// frame 2: "body"
+}
+
+// Events tell what becomes of connections. The channel's room is the caller's choice.
+func ExampleEvent() {
+	events := make(chan zmq.Event, 100)
+	pull, err := zmq.NewPull(zmq.Config{Events: events})
+	if err != nil {
+		log.Fatal(err)
+	}
+	endpoint, err := pull.Bind("tcp://127.0.0.1:*")
+	if err != nil {
+		log.Fatal(err)
+	}
+	push, err := zmq.NewPush(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := push.Connect(endpoint); err != nil {
+		log.Fatal(err)
+	}
+	if err := pull.WaitPeers(context.Background(), 1); err != nil {
+		log.Fatal(err)
+	}
+	push.Close()
+	for e := range events {
+		fmt.Println(e.Kind)
+		if e.Kind == zmq.EventDisconnected {
+			break
+		}
+	}
+	pull.Close()
+	// Output:
+	// listening
+	// accepted
+	// handshake succeeded
+	// disconnected
+}
+
+// Shutdown bounds the time that is left for what is queued, and the statistics tell what became of it.
+func ExamplePush_Shutdown() {
+	push, err := zmq.NewPush(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := push.Connect("inproc://nobody-will-come"); err != nil {
+		log.Fatal(err)
+	}
+	for range 3 {
+		if err := push.Send(context.Background(), []byte("task")); err != nil {
+			log.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := push.Shutdown(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("dropped:", push.Stats().Dropped)
+	// Output: dropped: 3
+}

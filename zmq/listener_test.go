@@ -1,0 +1,65 @@
+package zmq
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+)
+
+// failingListener is a listener that fails some times before it hands over connections.
+type failingListener struct {
+	net.Listener
+	failures chan error
+}
+
+func (l failingListener) Accept() (net.Conn, error) {
+	select {
+	case err := <-l.failures:
+		return nil, err
+	default:
+		return l.Listener.Accept()
+	}
+}
+
+// A listener that fails for a while, for want of descriptors for instance, serves again afterwards.
+func TestAcceptFails(t *testing.T) {
+	t.Parallel()
+	events := make(chan Event, 10)
+	pull, err := NewPull(Config{Events: events})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pull.Close()
+	l, at, err := pull.listenTCP(endpoint{transport: "tcp", host: "127.0.0.1", port: "0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failures := make(chan error, 2)
+	failures <- errors.New("too many open files")
+	failures <- errors.New("too many open files")
+	tcp := l.(*tcpListener)
+	tcp.l = failingListener{tcp.l, failures}
+	if err := pull.addListener(tcp, at); err != nil {
+		t.Fatal(err)
+	}
+	push, err := NewPush(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer push.Close()
+	if err := push.Connect(at); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := pull.WaitPeers(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []EventKind{EventListening, EventAcceptFailed, EventAcceptFailed, EventAccepted} {
+		if e := <-events; e.Kind != want || want == EventAcceptFailed && e.Err == nil {
+			t.Errorf("event %+v, want %q", e, want)
+		}
+	}
+}
