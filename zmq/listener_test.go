@@ -32,14 +32,14 @@ func TestAcceptFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pull.Close()
-	l, at, err := pull.listenTCP(endpoint{transport: "tcp", host: "127.0.0.1", port: "0"})
+	l, at, err := pull.listenStream(endpoint{transport: "tcp", host: "127.0.0.1", port: "0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	failures := make(chan error, 2)
 	failures <- errors.New("too many open files")
 	failures <- errors.New("too many open files")
-	tcp := l.(*tcpListener)
+	tcp := l.(*streamListener)
 	tcp.l = failingListener{tcp.l, failures}
 	if err := pull.addListener(tcp, at); err != nil {
 		t.Fatal(err)
