@@ -69,6 +69,10 @@ type Config struct {
 	// a second, up to 6553.5 s. 0 means not to ask.
 	HeartbeatTTL time.Duration
 
+	// Security is how the socket and its peers trust each other. nil means not at all: everybody may connect, and
+	// everything travels in the clear. It does not concern inproc, whose peers are in the same process.
+	Security Security
+
 	// Identity is the routing id by which a ROUTER peer will know this REQ, DEALER, REP or ROUTER: up to 255 bytes, of
 	// which the first is not zero. None means that the peer makes one up.
 	Identity []byte

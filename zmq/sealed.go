@@ -22,12 +22,9 @@ type sealedConn struct {
 	out []byte // for writing: sealed frames
 }
 
-// sealOverhead is more than any sealer adds to a frame.
-const sealOverhead = 64
-
 // newSealedConn returns a connection on which buffered was read already.
 func newSealedConn(nc net.Conn, sealer mechanism.Sealer, buffered []byte, limit int64) *sealedConn {
-	c := &sealedConn{Conn: nc, sealer: sealer, limit: max(limit, limit+sealOverhead), raw: make([]byte, max(firstRead, len(buffered)))}
+	c := &sealedConn{Conn: nc, sealer: sealer, limit: max(limit, limit+int64(mechanism.CurveOverhead)), raw: make([]byte, max(firstRead, len(buffered)))}
 	c.end = copy(c.raw, buffered)
 	return c
 }

@@ -102,6 +102,13 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 	s.publishes = kind == "PUB" || kind == "XPUB"
 	s.waits = kind == "PUSH" || kind == "DEALER" || kind == "REQ" || kind == "PAIR"
 	s.zmtp = zmtp.Config{SocketType: kind, Identity: s.cfg.Identity, Timeout: s.cfg.HandshakeTimeout}
+	if cfg.Security != nil {
+		factory, err := cfg.Security.Factory()
+		if err != nil {
+			return nil, &ConfigError{Field: "Security", Reason: err.Error()}
+		}
+		s.zmtp.NewMechanism = factory
+	}
 	s.life, s.kill = context.WithCancel(context.Background())
 	s.linger, s.hurry = context.WithCancel(s.life)
 	return s, nil
