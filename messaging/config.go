@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/experimance/experimance-go/service"
+	"github.com/experimance/experimance-go/zmq"
 )
 
 // Config holds what all kinds of service can be told. The zero Config is ready for use. The configuration of each kind
@@ -27,6 +28,13 @@ type Config struct {
 
 	// MaxMessageSize is the largest message sent or accepted, in bytes. 0 means 256 MiB, a negative value no limit.
 	MaxMessageSize int64
+
+	// Security says how sockets and their peers trust each other over tcp and ipc. nil means not at all. To close a whole
+	// fleet to strangers, give all its services the same key:
+	//
+	//	keys, err := zmq.LoadKeyPair("fleet.key_secret")
+	//	cfg.Security = zmq.CurveFleet{Keys: keys}
+	Security zmq.Security
 
 	// BadMessageInterval is the least time between two warnings about messages that could not be read; those between are
 	// counted and told with the next. 0 means 10 s.
@@ -57,7 +65,7 @@ func (c Config) codec() Codec {
 }
 
 func (c Config) socketOptions() socketOptions {
-	return socketOptions{sendHWM: c.SendHWM, recvHWM: c.RecvHWM, maxMessageSize: c.MaxMessageSize}
+	return socketOptions{sendHWM: c.SendHWM, recvHWM: c.RecvHWM, maxMessageSize: c.MaxMessageSize, security: c.Security}
 }
 
 // ConfigError is a field of a configuration with a value that cannot be used.
@@ -87,6 +95,11 @@ func (c *checker) common(name string, cfg Config) {
 		c.refuse("Name", "is empty; give the service a name")
 	} else if err := cfg.serviceConfig(name, c.config).Validate(); err != nil {
 		c.refuse("Config.Service", "%v", err)
+	}
+	if cfg.Security != nil {
+		if _, err := cfg.Security.Factory(); err != nil {
+			c.refuse("Config.Security", "%v", err)
+		}
 	}
 	if cfg.BadMessageInterval < 0 {
 		c.refuse("Config.BadMessageInterval", "is negative (%v); use 0 for the default", cfg.BadMessageInterval)

@@ -1,6 +1,10 @@
 package messaging
 
-import "context"
+import (
+	"context"
+
+	"github.com/experimance/experimance-go/zmq"
+)
 
 // An engine makes the sockets for the addresses of its schemes. It is all that this package knows of a transport.
 type engine interface {
@@ -21,6 +25,7 @@ var engines = map[string]engine{
 type socketOptions struct {
 	sendHWM, recvHWM int
 	maxMessageSize   int64
+	security         zmq.Security
 }
 
 // socket is what all sockets have in common. All methods may be called by many goroutines at once.

@@ -10,7 +10,7 @@ import (
 type zmqEngine struct{}
 
 func zmqConfig(o socketOptions) zmq.Config {
-	return zmq.Config{SendHWM: o.sendHWM, RecvHWM: o.recvHWM, MaxMessageSize: o.maxMessageSize}
+	return zmq.Config{SendHWM: o.sendHWM, RecvHWM: o.recvHWM, MaxMessageSize: o.maxMessageSize, Security: o.security}
 }
 
 func (zmqEngine) newPub(o socketOptions) (pubSocket, error) {
