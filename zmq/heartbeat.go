@@ -16,13 +16,16 @@ var (
 
 // pulse watches whether anything comes from a peer. All traffic is a sign of life (RFC 37, "Connection Heartbeating").
 type pulse struct {
-	sincePing atomic.Bool // something came since the last PING
+	sincePing atomic.Bool // something came since the first PING that waits for judgement
 	sinceTick atomic.Bool // something came since the time to live was last looked at
 	stalled   atomic.Bool // the reader waits for room: that nothing comes is our own doing
 
-	mu    sync.Mutex
-	ttl   *time.Timer // nil where the peer announced none
-	ended bool
+	mu      sync.Mutex
+	ping    *time.Timer // sends the next PING
+	verdict *time.Timer // judges the peer; nil where no PING waits for that
+	ttl     *time.Timer // nil where the peer announced none
+	ticks   int         // of ttl, so that one is ignored which a new PING came before
+	ended   bool
 }
 
 // seen notes a sign of life.
@@ -37,38 +40,46 @@ func (p *pulse) seen() {
 
 // beat sends a PING in each interval and gives a silent peer up. It returns a function that ends all timers.
 func (c *conn) beat() (stop func()) {
-	cfg := &c.p.s.cfg
-	if cfg.HeartbeatInterval == 0 {
-		return c.endPulse
+	if c.p.s.cfg.HeartbeatInterval > 0 {
+		c.pulse.mu.Lock()
+		c.ping = time.AfterFunc(c.p.s.cfg.HeartbeatInterval, c.sendPing)
+		c.pulse.mu.Unlock()
 	}
-	var ping, judge func()
-	var timer *time.Timer
-	rest := max(cfg.HeartbeatInterval-cfg.HeartbeatTimeout, 0)
-	ping = func() {
-		c.sincePing.Store(false)
-		c.p.out.control(func(dst []byte) []byte { return wire.AppendPing(dst, cfg.HeartbeatTTL, nil) })
-		c.next(&timer, cfg.HeartbeatTimeout, judge)
-	}
-	judge = func() {
-		if !c.sincePing.Load() && !c.stalled.Load() {
-			c.fail(errNoHeartbeat)
-			return
-		}
-		c.next(&timer, rest, ping)
-	}
-	c.next(&timer, cfg.HeartbeatInterval, ping)
-	return func() {
-		c.endPulse()
-		timer.Stop()
-	}
+	return c.endPulse
 }
 
-// next calls f after d, unless the connection has ended.
-func (c *conn) next(timer **time.Timer, d time.Duration, f func()) {
+// maxPings bounds the bytes of PINGs that wait for a peer that reads nothing.
+const maxPings = 1 << 10
+
+// sendPing sends a PING, after which the peer has the heartbeat timeout to show a sign of life.
+func (c *conn) sendPing() {
+	cfg := &c.p.s.cfg
 	c.pulse.mu.Lock()
-	defer c.pulse.mu.Unlock()
-	if !c.ended {
-		*timer = time.AfterFunc(d, f)
+	if c.ended {
+		c.pulse.mu.Unlock()
+		return
+	}
+	if c.verdict == nil {
+		c.sincePing.Store(false) // before the peer can answer
+		c.verdict = time.AfterFunc(cfg.HeartbeatTimeout, c.judge)
+	}
+	c.ping.Reset(cfg.HeartbeatInterval)
+	c.pulse.mu.Unlock()
+	c.p.out.control(func(dst []byte) []byte {
+		if len(dst) > maxPings {
+			return dst
+		}
+		return wire.AppendPing(dst, cfg.HeartbeatTTL, nil)
+	})
+}
+
+// judge gives the peer up if nothing came from it.
+func (c *conn) judge() {
+	c.pulse.mu.Lock()
+	c.verdict = nil
+	c.pulse.mu.Unlock()
+	if !c.stalled.Load() && !c.sincePing.Load() {
+		c.fail(errNoHeartbeat)
 	}
 }
 
@@ -80,17 +91,25 @@ func (c *conn) expect(ttl time.Duration) {
 		c.ttl.Stop()
 		c.ttl = nil
 	}
-	if ttl == 0 || c.ended {
-		return
+	c.ticks++
+	if ttl > 0 && !c.ended {
+		c.sinceTick.Store(false)
+		tick := c.ticks
+		c.ttl = time.AfterFunc(ttl, func() { c.tick(ttl, tick) })
 	}
-	c.sinceTick.Store(false)
-	c.ttl = time.AfterFunc(ttl, func() {
-		if c.sinceTick.Swap(false) || c.stalled.Load() {
-			c.expect(ttl)
-			return
-		}
+}
+
+// tick gives the peer up if nothing came from it since the last tick, and otherwise waits for the next.
+func (c *conn) tick(ttl time.Duration, tick int) {
+	c.pulse.mu.Lock()
+	defer c.pulse.mu.Unlock()
+	switch {
+	case c.ended || tick != c.ticks:
+	case c.stalled.Load() || c.sinceTick.Swap(false):
+		c.ttl.Reset(ttl)
+	default:
 		c.fail(errExpired)
-	})
+	}
 }
 
 // endPulse ends the timers.
@@ -98,7 +117,9 @@ func (c *conn) endPulse() {
 	c.pulse.mu.Lock()
 	defer c.pulse.mu.Unlock()
 	c.ended = true
-	if c.ttl != nil {
-		c.ttl.Stop()
+	for _, t := range []*time.Timer{c.ping, c.verdict, c.ttl} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 }

@@ -171,7 +171,10 @@ func (r *reader) waitRoom() error {
 	}
 	in := r.c.p.in
 	r.c.stalled.Store(true)
-	defer r.c.stalled.Store(false)
+	defer func() {
+		r.c.seen() // the time to hear something begins anew
+		r.c.stalled.Store(false)
+	}()
 	for {
 		if r.c.p.s.sink && r.c.p.s.closing.Load() {
 			return ErrClosed // what it does not take, another may
@@ -191,7 +194,7 @@ func (r *reader) waitRoom() error {
 func (r *reader) deliver() error {
 	if r.count > 0 {
 		r.slab.retain(r.count)
-		r.c.p.in.push(segment{r.slab.b[r.start:r.next:r.next], r.slab, r.count})
+		r.c.p.in.push(segment{b: r.slab.b[r.start:r.next:r.next], slab: r.slab, n: r.count})
 		r.count = 0
 	}
 	r.start = r.next
