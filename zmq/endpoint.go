@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -31,6 +32,9 @@ func parseEndpoint(s string, bind bool) (endpoint, error) {
 		}
 		if transport == "ipc" && rest == "*" && !bind {
 			return endpoint{}, errors.New("a wildcard can be bound, not connected to; take the endpoint that Bind returned")
+		}
+		if transport == "ipc" && rest[0] == '@' && runtime.GOOS != "linux" {
+			return endpoint{}, errors.New("only Linux has abstract names; take a path")
 		}
 		return endpoint{transport: transport, name: rest}, nil
 	default:

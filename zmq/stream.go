@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -52,12 +53,12 @@ func listen(ctx context.Context, lc *net.ListenConfig, ep endpoint) (net.Listene
 }
 
 // preparePath finds a path for a wildcard, and removes the socket that a process left behind when it died. One that
-// somebody still listens on is left alone: binding it will fail.
+// somebody may still listen on is left alone: binding it will fail.
 func preparePath(name string) (string, error) {
 	switch {
 	case name == "*":
 		return filepath.Join(os.TempDir(), fmt.Sprintf("zmq-%016x", rand.Uint64())), nil
-	case strings.HasPrefix(name, "@") || !isSocket(name) || isServed(name):
+	case strings.HasPrefix(name, "@") || !isSocket(name) || !isOrphan(name):
 		return name, nil
 	}
 	return name, os.Remove(name)
@@ -68,12 +69,13 @@ func isSocket(path string) bool {
 	return err == nil && info.Mode()&fs.ModeSocket != 0
 }
 
-func isServed(path string) bool {
+// isOrphan reports whether nobody listens on a socket. One that is too busy for another connection has somebody who does.
+func isOrphan(path string) bool {
 	nc, err := net.Dial("unix", path)
 	if err == nil {
 		nc.Close()
 	}
-	return err == nil
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 func (t *streamListener) start() { t.pending.Go(t.accept) }
