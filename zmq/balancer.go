@@ -28,35 +28,40 @@ func (b *balancer) pipes() []*pipe {
 	return nil
 }
 
-// send gives the message to the next pipe that has room, and returns that pipe.
-func (b *balancer) send(ctx context.Context, frames [][]byte) (*pipe, error) {
+// send gives the message to the next pipe that has room.
+func (b *balancer) send(ctx context.Context, frames [][]byte) error {
 	size, err := b.s.checkSend(ctx, frames)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if p := b.try(frames, size, false); p != nil {
-		return p, nil
+	if b.try(frames, size, false) != nil {
+		return nil
 	}
+	return b.untilSent(ctx, func() bool { return b.try(frames, size, true) != nil })
+}
+
+// try puts the message into the queue of the next pipe that has room, and returns the pipe. It returns nil where none has.
+func (b *balancer) try(frames [][]byte, size int, ask bool) *pipe {
+	return b.each(func(p *pipe) bool { return p.out.put(frames, size, ask) == putDone })
+}
+
+// untilSent tries again and again, whenever there is new room, until ctx ends or the socket is closed.
+func (b *balancer) untilSent(ctx context.Context, try func() bool) error {
 	w := b.s.room.add()
 	defer b.s.room.remove(w)
 	for {
 		if b.s.closing.Load() {
-			return nil, b.s.opError("send", "", ErrClosed)
+			return b.s.opError("send", "", ErrClosed)
 		}
-		if p := b.try(frames, size, true); p != nil {
-			return p, nil
+		if try() {
+			return nil
 		}
 		select {
 		case <-w.ready:
 		case <-ctx.Done():
-			return nil, b.s.opError("send", "", fmt.Errorf("%w (%d known, all full): %w", ErrNoPeer, len(b.pipes()), ctx.Err()))
+			return b.s.opError("send", "", fmt.Errorf("%w (%d known, all full): %w", ErrNoPeer, len(b.pipes()), ctx.Err()))
 		}
 	}
-}
-
-// try puts the message into the queue of the next pipe that has room. It returns nil where none has.
-func (b *balancer) try(frames [][]byte, size int, ask bool) *pipe {
-	return b.each(func(p *pipe) bool { return p.out.put(frames, size, ask) == putDone })
 }
 
 // each offers something to every pipe in turn, until one takes it.
@@ -80,23 +85,25 @@ func (b *balancer) each(offer func(p *pipe) bool) *pipe {
 	return nil
 }
 
-func (b *balancer) open(p *pipe) {
+func (b *balancer) open(p *pipe) { _ = b.attach(p) } // where there is a limit, attach is called again with the peer
+
+var errTaken = errors.New("the socket has its peer already")
+
+// attach puts a pipe into the ring.
+func (b *balancer) attach(p *pipe) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	pipes := b.pipes()
 	switch {
 	case p.over.Load() || slices.Contains(pipes, p):
 	case b.limit > 0 && len(pipes) >= b.limit:
-		p.refuse(errTaken)
+		return errTaken
 	default:
 		pipes = append(slices.Clip(pipes), p)
 		b.ring.Store(&pipes)
 	}
+	return nil
 }
-
-var errTaken = errors.New("the socket has its peer already")
-
-func (b *balancer) attach(p *pipe) { b.open(p) }
 
 // detach takes a pipe out of the ring, unless its queue lives on for the next connection.
 func (b *balancer) detach(p *pipe) {

@@ -42,7 +42,7 @@ type Config struct {
 	HandshakeTimeout time.Duration
 
 	// ReconnectInterval is the wait before an endpoint is connected again, give or take half of it at random. 0 means
-	// 100 ms.
+	// 100 ms. A negative value means never: when an attempt fails or the connection ends, that is the same as Disconnect.
 	ReconnectInterval time.Duration
 
 	// ReconnectMax is the bound up to which that wait doubles with each failure. 0 means that it does not double.
@@ -78,7 +78,7 @@ type Config struct {
 	Identity []byte
 
 	// Conflate keeps only the last message of each queue, for PUSH, PULL, PUB, SUB and DEALER. Messages must then have one
-	// frame.
+	// frame. It means nothing to the other sockets.
 	Conflate bool
 
 	// NoDrop makes Send of a PUB or XPUB fail with ErrWouldDrop, instead of dropping the message for a full peer.
@@ -94,6 +94,10 @@ type Config struct {
 	// Verbose makes an XPUB report every subscription, not only the first to each prefix. Verboser is the same for
 	// subscriptions and their ends.
 	Verbose, Verboser bool
+
+	// VerboseUnsubscribe makes an XSUB tell its publishers of every end of a subscription, not only of the last one to each
+	// prefix, and of those without a subscription.
+	VerboseUnsubscribe bool
 
 	// Manual makes an XPUB report every subscription and its end, and leave it to the user to obey, with XPub.Subscribe
 	// and XPub.Unsubscribe.
@@ -116,7 +120,8 @@ type Config struct {
 	// Correlate makes a REQ put a number before each request, and ignore replies that do not bear the last one.
 	Correlate bool
 
-	// Relaxed lets a REQ send a new request before the reply to the last one, which is then given up.
+	// Relaxed lets a REQ send a new request before the reply to the last one, which is then given up. Without Correlate the
+	// peer that has the old request is disconnected, so that its reply is not taken for the new one; set both.
 	Relaxed bool
 
 	// Events receives what happens to the socket's endpoints and connections. The socket never waits for the reader:
@@ -135,7 +140,7 @@ func (c Config) withDefaults() Config {
 	bound(&c.MaxMessageSize, 256<<20, int64(unlimited))
 	bound(&c.MaxSubscriptionBytes, 64<<20, unlimited)
 	bound(&c.HandshakeTimeout, 30*time.Second, 0)
-	bound(&c.ReconnectInterval, 100*time.Millisecond, 0)
+	bound(&c.ReconnectInterval, 100*time.Millisecond, -1)
 	bound(&c.Linger, time.Second, 0)
 	bound(&c.HeartbeatTimeout, c.HeartbeatInterval, 0)
 	return c
@@ -158,7 +163,6 @@ func (c Config) validate() error {
 		value time.Duration
 	}{
 		{"HandshakeTimeout", c.HandshakeTimeout},
-		{"ReconnectInterval", c.ReconnectInterval},
 		{"ReconnectMax", c.ReconnectMax},
 		{"HeartbeatInterval", c.HeartbeatInterval},
 		{"HeartbeatTimeout", c.HeartbeatTimeout},

@@ -48,7 +48,7 @@ func (s *socket) serveDialed(ctx context.Context, nc net.Conn, p *pipe) (establi
 	if err != nil {
 		return false, err
 	}
-	return true, newConn(p, nc, peer).run(ctx)
+	return newConn(p, nc, peer).run(ctx)
 }
 
 // welcome does the handshake of a connection that came in at an endpoint, which ctx bounds. It returns nil where there is no
@@ -70,7 +70,7 @@ var errUnbound = errors.New("the endpoint was unbound meanwhile")
 
 // serveAccepted runs the connection of a welcome peer to its end.
 func (s *socket) serveAccepted(c *conn) {
-	_ = c.run(s.life) // the reason is in the event
+	_, _ = c.run(s.life) // the reason is in the event
 	s.dropPipe(c.p)
 }
 
@@ -92,15 +92,21 @@ func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
 	return c
 }
 
-// run attaches the connection to its pipe until it ends, and returns why it ended.
-func (c *conn) run(ctx context.Context) error {
+// run attaches the connection to its pipe until it ends, and returns why it ended. It reports false where the socket does
+// not want the peer.
+func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	remote := c.nc.RemoteAddr().String()
 	p, s := c.p, c.p.s
 	p.out.restart()
 	p.flow(true)
 	p.setPeer(c, nil)
 	defer context.AfterFunc(ctx, func() { c.fail(net.ErrClosed) })()
-	s.attached(p)
+	if err := s.attached(p); err != nil {
+		p.setPeer(nil, nil)
+		p.flow(false)
+		s.emit(EventHandshakeFailed, p.endpoint, remote, &HandshakeError{Kind: HandshakeProtocol, Err: err})
+		return false, err
+	}
 	if p.over.Load() && !p.dialed {
 		c.fail(net.ErrClosed) // the endpoint was unbound before there was a connection to cut
 	}
@@ -125,7 +131,7 @@ func (c *conn) run(ctx context.Context) error {
 	p.flow(false)
 	s.detached(p)
 	s.emit(EventDisconnected, p.endpoint, remote, c.err)
-	return c.err
+	return true, c.err
 }
 
 // fail ends the connection at once, for the reason err. Both goroutines then come to their end.

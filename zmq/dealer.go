@@ -18,6 +18,7 @@ func NewDealer(cfg Config) (*Dealer, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.connectOnce = true
 	d := &Dealer{socket: s}
 	d.balancer.s = s
 	s.pat = &d.dealer
@@ -27,8 +28,7 @@ func NewDealer(cfg Config) (*Dealer, error) {
 // Send sends one message of one or more frames to the next peer in turn that has room. It waits, copies and redirects as
 // Push.Send does.
 func (d *Dealer) Send(ctx context.Context, frames ...[]byte) error {
-	_, err := d.balancer.send(ctx, frames)
-	return err
+	return d.balancer.send(ctx, frames)
 }
 
 // Recv returns the next message, as Pull.Recv does.
@@ -37,9 +37,9 @@ func (d *Dealer) Recv(ctx context.Context) (m Message, err error) {
 	return m, err
 }
 
-func (d *dealer) attach(p *pipe) {
+func (d *dealer) attach(p *pipe) error {
 	p.probe()
-	d.balancer.attach(p)
+	return d.balancer.attach(p)
 }
 
 // probe tells a new ROUTER peer of this socket, where that is asked for.

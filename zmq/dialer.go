@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/experimance/experimance-go/internal/zmtp"
@@ -44,8 +45,8 @@ func (d *dialer) start() {
 	s.emit(EventConnectDelayed, d.endpoint, "", nil)
 	keep := d.keepStream
 	if d.ep.transport == "inproc" {
-		link := inprocs.connect(d)
-		keep = func() { d.keepInproc(link) }
+		link, refused := inprocs.connect(d)
+		keep = func() { d.keepInproc(link, refused) }
 	}
 	s.wg.Go(func() {
 		keep()
@@ -81,6 +82,10 @@ func (d *dialer) keepStream() {
 		if established {
 			wait = s.cfg.ReconnectInterval
 		}
+		if wait < 0 {
+			d.giveUp(err)
+			return
+		}
 		s.emit(EventConnectRetried, d.endpoint, "", err)
 		if !pause(d.life, spread(wait, err)) {
 			return
@@ -101,6 +106,28 @@ func spread(wait time.Duration, err error) time.Duration {
 		wait = max(10*wait, time.Second)
 	}
 	return wait/2 + rand.N(wait)
+}
+
+// giveUp forgets an endpoint that is not to be connected again, as Disconnect would.
+func (d *dialer) giveUp(err error) {
+	s := d.s
+	s.mu.Lock()
+	ds := s.dialers[d.endpoint]
+	mine := slices.Contains(ds, d)
+	if ds = slices.DeleteFunc(slices.Clone(ds), func(other *dialer) bool { return other == d }); len(ds) > 0 {
+		s.dialers[d.endpoint] = ds
+	} else {
+		delete(s.dialers, d.endpoint)
+	}
+	s.mu.Unlock()
+	if !mine { // somebody else is about to end it
+		return
+	}
+	d.cancel()
+	d.pipe.over.Store(true)
+	s.pat.detach(d.pipe)
+	s.dropPipe(d.pipe)
+	s.emit(EventClosed, d.endpoint, "", err)
 }
 
 // finished reports whether a closing socket, or one that disconnects, has no more to do here.

@@ -2,6 +2,7 @@ package zmq
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 )
@@ -43,7 +44,7 @@ func (d *distributor) distribute(frames [][]byte, size int) error {
 		return nil
 	}
 	shared := newSlab(size) // encoded once, and held by each queue
-	seg := segment{appendFrames(shared.b[:0], frames), shared, 1}
+	seg := segment{b: appendFrames(shared.b[:0], frames), slab: shared, n: 1}
 	for _, p := range d.found {
 		shared.retain(1)
 		r := p.out.putSegment(seg, false)
@@ -54,6 +55,31 @@ func (d *distributor) distribute(frames [][]byte, size int) error {
 	}
 	shared.release(1)
 	return nil
+}
+
+// sendPatiently is send, but with Config.NoDrop it waits for room where that fails.
+func (d *distributor) sendPatiently(ctx context.Context, frames [][]byte) error {
+	return d.patiently(ctx, func() error { return d.send(ctx, frames) })
+}
+
+// patiently calls send again and again, whenever there is new room, as long as it would drop a message.
+func (d *distributor) patiently(ctx context.Context, send func() error) error {
+	err := send()
+	if !errors.Is(err, ErrWouldDrop) {
+		return err
+	}
+	w := d.s.room.add()
+	defer d.s.room.remove(w)
+	for {
+		if err := send(); !errors.Is(err, ErrWouldDrop) {
+			return err
+		}
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			return d.s.opError("send", "", ctx.Err())
+		}
+	}
 }
 
 // count counts a message that a peer's queue was too full for.
@@ -108,20 +134,37 @@ type wishes struct {
 	cost   int
 }
 
+func newWishes() *wishes { return &wishes{topics: map[string]struct{}{}} }
+
+func (w *wishes) add(topic string) {
+	if _, ok := w.topics[topic]; !ok {
+		w.topics[topic] = struct{}{}
+		w.cost += 2*len(topic) + wishCost
+	}
+}
+
+func (w *wishes) remove(topic string) {
+	if _, ok := w.topics[topic]; ok {
+		delete(w.topics, topic)
+		w.cost -= 2*len(topic) + wishCost
+	}
+}
+
 // wishCost is what a subscription costs beside twice its length: once in the trie, once in the peer's wishes.
 const wishCost = 256
 
 // attach makes the peer known, and welcomes it.
-func (d *distributor) attach(p *pipe) {
+func (d *distributor) attach(p *pipe) error {
 	d.mu.Lock()
 	if !p.over.Load() {
-		d.wishes[p] = &wishes{topics: map[string]struct{}{}}
+		d.wishes[p] = newWishes()
 	}
 	d.mu.Unlock()
 	if w := d.s.cfg.WelcomeMessage; w != nil {
 		frames := [][]byte{w}
 		d.count(p.out.put(frames, encodedSize(frames), false))
 	}
+	return nil
 }
 
 // subscription keeps one entry for each peer and prefix, however often the peer subscribes.
@@ -133,22 +176,24 @@ func (d *distributor) subscription(p *pipe, topic []byte, cancel bool) (cost int
 // change notes a subscription or its end. It returns what the peer's subscriptions cost, and whether this one is the first
 // to its prefix, or the end of the last.
 func (d *distributor) change(p *pipe, topic []byte, cancel bool) (cost int, edge bool) {
-	d.mu.Lock()
 	defer d.s.changed.wakeAll()
+	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.note(p, topic, cancel)
+}
+
+// note is change with mu held, and without telling anybody who waits.
+func (d *distributor) note(p *pipe, topic []byte, cancel bool) (cost int, edge bool) {
 	w := d.wishes[p]
 	if w == nil { // nothing new for a peer that is about to be disconnected
 		return 0, false
 	}
-	var changed bool
 	if cancel {
-		if changed, edge = d.prefix.remove(topic, p); changed {
-			delete(w.topics, string(topic))
-			w.cost -= 2*len(topic) + wishCost
-		}
-	} else if changed, edge = d.prefix.add(topic, p); changed {
-		w.topics[string(topic)] = struct{}{}
-		w.cost += 2*len(topic) + wishCost
+		_, edge = d.prefix.remove(topic, p)
+		w.remove(string(topic))
+	} else {
+		_, edge = d.prefix.add(topic, p)
+		w.add(string(topic))
 	}
 	return w.cost, edge
 }
@@ -158,6 +203,7 @@ func (d *distributor) detach(p *pipe) { d.forget(p, func(string, bool) {}) }
 
 // forget takes all subscriptions of a peer away and tells each to gone, with whether it was the last to its prefix.
 func (d *distributor) forget(p *pipe, gone func(topic string, last bool)) {
+	defer d.s.room.wakeAll() // nobody has to wait for room at this peer any more
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w := d.wishes[p]

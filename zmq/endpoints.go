@@ -64,7 +64,7 @@ func (s *socket) addListener(l listener, resolved string) error {
 
 // Connect makes the socket connect to an endpoint, and again whenever the connection is lost, until Disconnect or Close.
 // It does not wait for the peer, which need not be there yet: only an endpoint that can never be right is an error.
-// For PUB, SUB, XPUB, XSUB and REQ a second Connect to the same endpoint does nothing; others get a second connection.
+// For PUB, SUB, XPUB, XSUB, DEALER and REQ a second Connect to the same endpoint does nothing; others get a second connection.
 func (s *socket) Connect(endpoint string) error { return s.connect(endpoint, nil) }
 
 // connect is Connect, with the routing id that a ROUTER is to know the peer by.

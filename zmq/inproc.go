@@ -13,6 +13,7 @@ import (
 // socket takes what waits in the sender's queue, as a connection's writer would.
 type inprocLink struct {
 	dialed, bound *pipe
+	unwanted      chan struct{} // of capacity one: one of the sockets refuses the other from now on
 	gone          chan struct{} // closed when the link was parted
 	parted        bool          // guarded by the registry's mu
 }
@@ -41,20 +42,45 @@ func (l *inprocLink) senderFirst() [2]*pipe {
 	return [2]*pipe{l.bound, l.dialed}
 }
 
-// join puts the link into use. The registry's mu is held, so that nobody parts it meanwhile.
-func (l *inprocLink) join() {
+// join puts the link into use. It fails where one of the sockets refuses the other. The registry's mu is held, so that
+// nobody parts the link meanwhile.
+func (l *inprocLink) join() error {
 	pipes := l.senderFirst()
 	for _, p := range pipes {
 		p.linkTo(l)
 	}
 	l.bound.s.emit(EventAccepted, l.bound.endpoint, "", nil)
 	l.dialed.s.emit(EventConnected, l.dialed.endpoint, "", nil)
-	for _, p := range pipes {
-		p.s.attached(p)
-		p.s.emit(EventHandshakeSucceeded, p.endpoint, "", nil)
+	for i, p := range pipes {
+		if err := p.s.attached(p); err != nil {
+			l.abort(pipes[:i], err)
+			return err
+		}
 	}
 	for _, p := range pipes {
+		p.s.emit(EventHandshakeSucceeded, p.endpoint, "", nil)
 		p.follow(l.other(p))
+	}
+	return nil
+}
+
+// abort takes back what was done of a join.
+func (l *inprocLink) abort(attached []*pipe, err error) {
+	for _, p := range attached {
+		p.s.detached(p)
+	}
+	for _, p := range l.senderFirst() {
+		p.setPeer(nil, nil)
+		p.s.emit(EventHandshakeFailed, p.endpoint, "", &HandshakeError{Kind: HandshakeProtocol, Err: err})
+	}
+	l.bound.s.dropPipe(l.bound)
+}
+
+// refuse has the link parted soon.
+func (l *inprocLink) refuse() {
+	select {
+	case l.unwanted <- struct{}{}:
+	default:
 	}
 }
 
@@ -172,7 +198,7 @@ func (l *inprocListener) start() {
 	waiting := r.waiting[l.name]
 	delete(r.waiting, l.name)
 	for _, d := range waiting {
-		if link := l.link(d); link != nil {
+		if link, refused := l.link(d); link != nil || refused {
 			d.linked <- link
 		} else {
 			r.waiting[l.name] = append(r.waiting[l.name], d)
@@ -186,33 +212,42 @@ func (l *inprocListener) stop() {
 	delete(inprocs.bound, l.name)
 }
 
-// link joins a dialer's pipe to a new pipe of the listener's socket. It returns nil where the two do not fit.
-func (l *inprocListener) link(d *dialer) *inprocLink {
+// link joins a dialer's pipe to a new pipe of the listener's socket. It returns nil where the two do not fit. It tells
+// whether one refuses the other for now.
+func (l *inprocListener) link(d *dialer) (link *inprocLink, refused bool) {
 	if !zmtp.Compatible(d.s.kind, l.s.kind) {
 		err := &HandshakeError{Kind: HandshakeProtocol, Err: fmt.Errorf("a %s cannot talk to a %s", d.s.kind, l.s.kind)}
 		d.s.emit(EventHandshakeFailed, d.endpoint, "", err)
 		l.s.emit(EventHandshakeFailed, l.endpoint, "", err)
-		return nil
+		return nil, false
 	}
-	link := &inprocLink{dialed: d.pipe, bound: newPipe(l.s, l.endpoint), gone: make(chan struct{})}
+	link = &inprocLink{
+		dialed:   d.pipe,
+		bound:    newPipe(l.s, l.endpoint),
+		unwanted: make(chan struct{}, 1),
+		gone:     make(chan struct{}),
+	}
 	if !l.s.addPipe(link.bound) {
-		return nil
+		return nil, false
 	}
-	link.join()
-	return link
+	if link.join() != nil {
+		return nil, true
+	}
+	return link, false
 }
 
-// connect links d if its endpoint is bound to a socket that fits; otherwise d.linked gets the link when it is.
-func (r *inprocRegistry) connect(d *dialer) *inprocLink {
+// connect links d if its endpoint is bound to a socket that fits. Otherwise d.linked gets the link when it is, unless one of
+// the two sockets refuses the other: then connect is to be called again.
+func (r *inprocRegistry) connect(d *dialer) (link *inprocLink, refused bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.bound[d.ep.name]; l != nil {
-		if link := l.link(d); link != nil {
-			return link
+		if link, refused = l.link(d); link != nil || refused {
+			return link, refused
 		}
 	}
 	r.waiting[d.ep.name] = append(r.waiting[d.ep.name], d)
-	return nil
+	return nil, false
 }
 
 // forget takes d off the list of those that wait, and returns a link that was made in the meantime.
@@ -237,33 +272,57 @@ func (r *inprocRegistry) forget(d *dialer) *inprocLink {
 	}
 }
 
-// keepInproc waits for the endpoint to be bound, and again when the link was parted.
-func (d *dialer) keepInproc(link *inprocLink) {
+// keepInproc waits for the endpoint to be bound, and again when the link was parted. It takes what connect returned.
+func (d *dialer) keepInproc(link *inprocLink, refused bool) {
 	for {
-		if link == nil {
-			select {
-			case link = <-d.linked:
-			case <-d.life.Done():
-				if link = inprocs.forget(d); link != nil {
-					link.part()
-				}
+		if link == nil && !refused {
+			if link, refused = d.awaitLink(); link == nil && !refused {
 				return
 			}
 		}
-		if d.pipe.out.isDraining() {
-			link.part() // which hands over all that waits
+		if link != nil {
+			if refused = d.keepLink(link); d.life.Err() != nil || d.finished() {
+				return
+			}
 		}
-		select {
-		case <-link.gone:
-		case <-d.life.Done():
-			link.part()
-			return
-		}
-		d.retire()
-		if d.finished() {
+		if d.s.cfg.ReconnectInterval < 0 {
+			d.giveUp(nil)
 			return
 		}
 		d.s.emit(EventConnectRetried, d.endpoint, "", nil)
-		link = inprocs.connect(d)
+		if refused && !pause(d.life, spread(d.s.cfg.ReconnectInterval, nil)) {
+			return
+		}
+		link, refused = inprocs.connect(d)
 	}
+}
+
+// awaitLink waits for the endpoint to be bound. It returns nothing when the dialer is stopped.
+func (d *dialer) awaitLink() (link *inprocLink, refused bool) {
+	select {
+	case link = <-d.linked:
+		return link, link == nil
+	case <-d.life.Done():
+		if link = inprocs.forget(d); link != nil {
+			link.part()
+		}
+		return nil, false
+	}
+}
+
+// keepLink waits until the link is parted. It reports whether one of the sockets refused the other.
+func (d *dialer) keepLink(link *inprocLink) (refused bool) {
+	if d.pipe.out.isDraining() {
+		link.part() // which hands over all that waits
+	}
+	select {
+	case <-link.gone:
+	case <-link.unwanted:
+		link.part()
+		refused = true
+	case <-d.life.Done():
+		link.part()
+	}
+	d.retire()
+	return refused
 }

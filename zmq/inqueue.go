@@ -22,7 +22,7 @@ type inQueue struct {
 type inbox struct {
 	q       *inQueue
 	p       *pipe
-	from    *identity // put before each message; nil for none
+	from    *identity // put before each message that comes; nil for none
 	segs    []segment // a queue: segs[head:] is what waits
 	head    int
 	n       int // messages waiting
@@ -88,7 +88,7 @@ func (q *inQueue) tryRecv(m *Message) (from *pipe, err error) {
 			m.Release()
 			continue
 		}
-		from, m.from = in.p, in.from
+		from = in.p
 		q.received++
 		q.bytes += uint64(len(m.wire))
 		q.cur = in.next
@@ -114,7 +114,7 @@ func (q *inQueue) tryRecv(m *Message) (from *pipe, err error) {
 func (in *inbox) pop(m *Message) {
 	seg := &in.segs[in.head]
 	end := m.cut(seg.b)
-	m.slab = seg.slab
+	m.slab, m.from = seg.slab, seg.from
 	seg.b = seg.b[end:]
 	seg.n--
 	if seg.n == 0 {
@@ -219,6 +219,7 @@ func (in *inbox) add(seg segment) {
 		}
 	}
 	in.compact()
+	seg.from = in.from
 	in.segs = append(in.segs, seg)
 	in.n += seg.n
 	in.size += len(seg.b)
@@ -271,6 +272,43 @@ func (in *inbox) capacity() int {
 		return 0
 	}
 	return free
+}
+
+// reject counts a message as dropped that was received, of size bytes, and that the pattern does not hand on.
+func (s *socket) reject(m *Message, size int) {
+	s.in.mu.Lock()
+	s.in.received--
+	s.in.bytes -= uint64(size)
+	s.in.mu.Unlock()
+	s.dropped.Add(1)
+	m.Release()
+}
+
+// discard drops what waits now, and counts it.
+func (q *inQueue) discard() {
+	var roomy []*socket // inproc peers that wait to hear of the room we made
+	q.mu.Lock()
+	for in := q.cur; in != nil; {
+		if asked := in.refill(); asked {
+			roomy = append(roomy, in.source.s)
+		}
+		in.p.s.dropped.Add(uint64(in.drop()))
+		in.unblock()
+		if in = in.next; in == q.cur {
+			break
+		}
+	}
+	q.mu.Unlock()
+	for _, s := range roomy {
+		s.announceRoom()
+	}
+}
+
+// excess is what waits beyond the bounds, in messages and bytes.
+func (in *inbox) excess() (n, size int) {
+	in.q.mu.Lock()
+	defer in.q.mu.Unlock()
+	return max(in.n-in.maxN, 0), max(in.size-in.maxSize, 0)
 }
 
 // close drops everything, counts it, and frees everybody who waits.

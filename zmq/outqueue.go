@@ -13,6 +13,7 @@ type segment struct {
 	b    []byte
 	slab *slab
 	n    int
+	from *identity // of an inQueue: the peer, where the socket type tells
 }
 
 // largeMessage is the encoded size from which a message gets a slab of its own instead of being put behind others.
@@ -71,7 +72,7 @@ func (q *outQueue) put(frames [][]byte, size int, ask bool) putResult {
 	}
 	if size >= largeMessage {
 		own := newSlab(size)
-		q.segs = append(q.segs, segment{appendFrames(own.b[:0], frames), own, 1})
+		q.segs = append(q.segs, segment{b: appendFrames(own.b[:0], frames), slab: own, n: 1})
 		q.tail = false
 	} else {
 		seg := q.room(size)
@@ -112,11 +113,14 @@ func (q *outQueue) admit(ask bool) putResult {
 	return putDone
 }
 
-// hasRoom reports whether a message would be taken now. A queue that takes none any more has no need of room.
+// hasRoom reports whether a message would be taken now. A queue that takes none any more has no need of room. Where there is
+// none, the consumer will announce the next room.
 func (q *outQueue) hasRoom() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.shut || q.conflate || (q.n < q.maxN && q.size < q.maxSize)
+	full := !q.shut && !q.conflate && (q.n >= q.maxN || q.size >= q.maxSize)
+	q.wantRoom = q.wantRoom || full
+	return !full
 }
 
 // unlockAfter counts what was put, unlocks mu, and wakes a consumer that sleeps.
@@ -187,7 +191,7 @@ func (q *outQueue) room(size int) *segment {
 	}
 	q.chunk = min(max(q.chunk, firstChunk), lastChunk)
 	s := newSlab(max(q.chunk, size))
-	q.segs = append(q.segs, segment{s.b[:0], s, 0})
+	q.segs = append(q.segs, segment{b: s.b[:0], slab: s})
 	q.tail = true
 	return &q.segs[len(q.segs)-1]
 }

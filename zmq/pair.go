@@ -23,8 +23,7 @@ func NewPair(cfg Config) (*Pair, error) {
 // Send sends one message of one or more frames to the peer. It waits for the peer, and for room, until ctx ends. The
 // frames are copied: they may be used again when Send returns. Any number of goroutines may send at once.
 func (p *Pair) Send(ctx context.Context, frames ...[]byte) error {
-	_, err := p.balancer.send(ctx, frames)
-	return err
+	return p.balancer.send(ctx, frames)
 }
 
 // Recv returns the next message, as Pull.Recv does.

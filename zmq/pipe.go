@@ -146,6 +146,6 @@ func (p *pipe) refuse(err error) {
 		c.fail(err)
 	}
 	if l != nil {
-		go l.part() // waits for the registry, which the caller may hold
+		l.refuse()
 	}
 }

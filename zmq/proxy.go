@@ -17,6 +17,16 @@ type Sender interface {
 	Send(ctx context.Context, frames ...[]byte) error
 }
 
+// patient is a socket that rather fails to send than drops a message, and can wait instead.
+type patient interface {
+	sendPatiently(ctx context.Context, frames [][]byte) error
+}
+
+var (
+	_ patient = (*Pub)(nil)
+	_ patient = (*XPub)(nil)
+)
+
 // Proxy passes messages on between two sockets, in both directions as far as the sockets can receive and send: a ROUTER and
 // a DEALER make a broker of requests, an XSUB and an XPUB a forwarder, a PULL and a PUSH a streamer. Its methods may be
 // called by any number of goroutines.
@@ -34,19 +44,21 @@ type Proxy struct {
 
 // proxyCount counts what a Proxy passed on in one direction.
 type proxyCount struct {
-	messages, bytes atomic.Uint64
+	messages, bytes, lost atomic.Uint64
 }
 
 // ProxyStats is a snapshot of a Proxy's counters.
 type ProxyStats struct {
 	ToBackend, BytesToBackend   uint64 // messages from the frontend to the backend, and the size of their frames
 	ToFrontend, BytesToFrontend uint64 // messages from the backend to the frontend, and the size of their frames
+	Lost                        uint64 // messages that were received and not sent, when a Run ended
 }
 
 var errProxyIdle = errors.New("zmq: proxy: neither socket can receive what the other can send")
 
 // NewProxy makes a Proxy between two sockets, each a Receiver, a Sender, or both. capture, where it is not nil, is sent a
-// copy of each message that passes.
+// copy of each message before it passes. The proxy waits for sockets that wait in Send, capture included, and for a PUB or
+// XPUB with Config.NoDrop.
 func NewProxy(frontend, backend any, capture Sender) (*Proxy, error) {
 	p := &Proxy{frontend: frontend, backend: backend, capture: capture, resumed: make(chan struct{})}
 	p.flow, p.pause = context.WithCancel(context.Background())
@@ -65,8 +77,8 @@ func joins(from, to any) bool {
 }
 
 // Run passes messages on until ctx ends, then it returns nil; or until a socket fails, by being closed for example, then it
-// returns the socket's error. The sockets stay open. A message that was received and could not be sent is lost with the
-// error.
+// returns the socket's error. The sockets stay open. A message that was received and could not be sent by then is counted in
+// ProxyStats.Lost.
 func (p *Proxy) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -113,11 +125,13 @@ func (p *Proxy) passUntil(ctx, flow context.Context, from Receiver, to Sender, c
 		}
 		frames := m.Frames()
 		if p.capture != nil {
-			if err := p.capture.Send(ctx, frames...); err != nil {
-				return err
-			}
+			err = forward(ctx, p.capture, frames)
 		}
-		if err := to.Send(ctx, frames...); err != nil {
+		if err == nil {
+			err = forward(ctx, to, frames)
+		}
+		if err != nil {
+			count.lost.Add(1)
 			return err
 		}
 		count.messages.Add(1)
@@ -126,6 +140,13 @@ func (p *Proxy) passUntil(ctx, flow context.Context, from Receiver, to Sender, c
 		}
 		m.Release()
 	}
+}
+
+func forward(ctx context.Context, to Sender, frames [][]byte) error {
+	if p, ok := to.(patient); ok {
+		return p.sendPatiently(ctx, frames)
+	}
+	return to.Send(ctx, frames...)
 }
 
 func (p *Proxy) state() (flow context.Context, resumed <-chan struct{}) {
@@ -161,5 +182,6 @@ func (p *Proxy) Stats() ProxyStats {
 		BytesToBackend:  p.forth.bytes.Load(),
 		ToFrontend:      p.back.messages.Load(),
 		BytesToFrontend: p.back.bytes.Load(),
+		Lost:            p.forth.lost.Load() + p.back.lost.Load(),
 	}
 }

@@ -28,6 +28,5 @@ func NewPush(cfg Config) (*Push, error) {
 // The frames are copied: they may be used again when Send returns. Any number of goroutines may send at once; the messages
 // of one goroutine reach one peer in their order.
 func (p *Push) Send(ctx context.Context, frames ...[]byte) error {
-	_, err := p.send(ctx, frames)
-	return err
+	return p.send(ctx, frames)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -91,7 +92,7 @@ func TestPushTakesTurns(t *testing.T) {
 
 // numbered is endpoint for the i-th of several sockets.
 func numbered(endpoint string, i int) string {
-	if endpoint == wildcard {
+	if strings.HasSuffix(endpoint, "*") {
 		return endpoint
 	}
 	return fmt.Sprint(endpoint, "-", i)

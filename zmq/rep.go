@@ -43,6 +43,7 @@ type replier struct {
 	mu       sync.Mutex
 	busy     bool     // a Recv is under way
 	client   *pipe    // who waits for a reply; nil where nobody does
+	gone     bool     // the client has gone
 	envelope [][]byte // what goes before the reply: frames up to the delimiter, in memory of our own
 	memory   []byte
 }
@@ -65,13 +66,12 @@ func (r *replier) recv(ctx context.Context) (Message, error) {
 			return Message{}, r.s.opError("receive", "", err)
 		}
 		if r.unwrap(&m) {
-			r.client, r.busy = p, false
+			r.client, r.gone, r.busy = p, false, false
 			r.mu.Unlock()
 			return m, nil
 		}
 		r.mu.Unlock()
-		m.Release()
-		r.s.dropped.Add(1)
+		r.s.reject(&m, len(m.wire))
 	}
 }
 
@@ -109,12 +109,22 @@ func (r *replier) send(ctx context.Context, frames [][]byte) error {
 		return r.s.opError("send", "", fmt.Errorf("%w: there is no request to reply to", ErrState))
 	}
 	all := append(r.envelope, frames...)
-	if r.client.out.put(all, size+len(r.memory), false) != putDone {
+	if r.gone || r.client.out.put(all, size+len(r.memory), false) != putDone {
 		r.s.dropped.Add(1)
 	}
 	clear(all[len(r.envelope):])
 	r.client = nil
 	return nil
+}
+
+// detach makes sure that a reply does not go to whoever comes back in the peer's place: to a REQ it would look like the reply
+// to another request.
+func (r *replier) detach(p *pipe) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.client == p {
+		r.gone = true
+	}
 }
 
 // orphaned counts the replies to a peer that is gone.

@@ -63,25 +63,45 @@ func (r *requester) request(ctx context.Context, frames [][]byte) error {
 	if len(frames) == 0 {
 		return r.s.opError("send", "", errNoFrames)
 	}
-	r.turnMu.Lock()
-	defer r.turnMu.Unlock()
-	if err := r.mayRequest(); err != nil {
+	all, err := r.begin(frames)
+	if err != nil {
 		return err
 	}
-	r.phase = requesting
-	all := r.envelope()
-	all = append(all, frames...)
-	r.turnMu.Unlock()
-	p, err := r.balancer.send(ctx, all)
+	size, err := r.s.checkSend(ctx, all)
+	if err == nil && !r.hand(all, size, false) {
+		err = r.untilSent(ctx, func() bool { return r.hand(all, size, true) })
+	}
 	r.turnMu.Lock()
+	defer r.turnMu.Unlock()
 	clear(all)
 	r.scratch = all[:0]
 	if err != nil {
 		r.phase = mayRequest
-		return err
 	}
-	r.phase, r.server, r.lost = mayReply, p, false
-	return nil
+	return err
+}
+
+// begin puts the envelope before a request, if it is a request's turn.
+func (r *requester) begin(frames [][]byte) ([][]byte, error) {
+	r.turnMu.Lock()
+	defer r.turnMu.Unlock()
+	if err := r.mayRequest(); err != nil {
+		return nil, err
+	}
+	r.phase = requesting
+	return append(r.envelope(), frames...), nil
+}
+
+// hand gives the request to the next peer in turn that has room. What has come before cannot be its reply.
+func (r *requester) hand(all [][]byte, size int, ask bool) bool {
+	r.s.in.discard()
+	r.turnMu.Lock() // detach is to see the request either in the queue and noted, or not at all
+	defer r.turnMu.Unlock()
+	p := r.try(all, size, ask)
+	if p != nil {
+		r.phase, r.server, r.lost = mayReply, p, false
+	}
+	return p != nil
 }
 
 var errGivenUp = errors.New("the last request was given up for a new one")
@@ -121,11 +141,12 @@ func (r *requester) reply(ctx context.Context) (Message, error) {
 	m, err := r.await(ctx)
 	r.turnMu.Lock()
 	defer r.turnMu.Unlock()
-	r.phase = mayRequest
+	if err != nil && !errors.Is(err, ErrPeerGone) {
+		r.phase = mayReply
+	} else {
+		r.phase = mayRequest
+	}
 	if err != nil {
-		if !r.lost {
-			r.phase = mayReply
-		}
 		return Message{}, r.s.opError("receive", "", err)
 	}
 	return m, nil
@@ -136,20 +157,19 @@ func (r *requester) await(ctx context.Context) (Message, error) {
 	w := r.s.in.arrived.add()
 	defer r.s.in.arrived.remove(w)
 	for {
+		lost := r.isLost() // before looking: the reply may have come just before the peer went
 		var m Message
 		p, err := r.s.in.tryRecv(&m)
-		if err != nil {
+		size := len(m.wire)
+		switch {
+		case err != nil:
 			return Message{}, err
-		}
-		if p != nil {
-			if r.isReply(&m, p) {
-				return m, nil
-			}
-			m.Release()
-			r.s.dropped.Add(1)
+		case p != nil && r.isReply(&m, p):
+			return m, nil
+		case p != nil:
+			r.s.reject(&m, size)
 			continue
-		}
-		if r.isLost() {
+		case lost:
 			return Message{}, ErrPeerGone
 		}
 		select {
@@ -186,9 +206,9 @@ func (r *requester) isLost() bool {
 	return r.lost
 }
 
-func (r *requester) attach(p *pipe) {
+func (r *requester) attach(p *pipe) error {
 	p.probe()
-	r.balancer.attach(p)
+	return r.balancer.attach(p)
 }
 
 // detach finds out whether the peer took the request along. One that was not written yet stays in the queue.

@@ -45,10 +45,14 @@ func (r *Router) Recv(ctx context.Context) (m Message, err error) {
 func (r *Router) Send(ctx context.Context, frames ...[]byte) error { return r.send(ctx, frames) }
 
 // ConnectPeer is Connect with the routing id by which the peer at the endpoint will be known here, whatever id it brings.
-// Messages for it are queued from now on, unless Config.Immediate is set.
+// Messages for it are queued from now on, unless Config.Immediate is set. It fails where another peer has the id, unless
+// Config.Handover is set.
 func (r *Router) ConnectPeer(endpoint string, id []byte) error {
 	if len(id) == 0 || len(id) > 255 || id[0] == 0 {
 		return r.opError("connect", endpoint, fmt.Errorf("routing id %q: needs 1 to 255 bytes, of which the first is not zero", id))
+	}
+	if !r.s.cfg.Handover && r.route(id) != nil {
+		return r.opError("connect", endpoint, fmt.Errorf("%w: %q", errIDTaken, id))
 	}
 	return r.connect(endpoint, id)
 }
@@ -121,16 +125,16 @@ func (r *router) open(p *pipe) {
 }
 
 // attach gives the pipe a route by the peer's id.
-func (r *router) attach(p *pipe) {
+func (r *router) attach(p *pipe) error {
 	id := string(p.peerIdentity())
 	if p.alias != nil {
 		id = string(p.alias)
 	}
 	if !r.claim(p, id) {
-		p.refuse(errIDTaken)
-		return
+		return errIDTaken
 	}
 	p.probe()
+	return nil
 }
 
 var errIDTaken = errors.New("another peer has the routing id")
@@ -141,11 +145,12 @@ var errTakenOver = errors.New("another peer took the routing id over")
 func (r *router) claim(p *pipe, id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if p.over.Load() { // no route to a peer that is about to be disconnected
+		return true
+	}
 	if id == "" {
-		if id = r.ids[p]; id == "" {
-			r.next++
-			id = string(binary.BigEndian.AppendUint32([]byte{0}, r.next))
-		}
+		r.next++
+		id = string(binary.BigEndian.AppendUint32([]byte{0}, r.next))
 	}
 	if old := r.routes[id]; old != nil && old != p {
 		if !r.s.cfg.Handover {
@@ -176,7 +181,7 @@ func (r *router) detach(p *pipe) {
 // orphaned counts the messages of a peer that is gone.
 func (r *router) orphaned(segs []segment) { r.s.drop(segs) }
 
-// setIdentity makes the inbox put a routing id before each message.
+// setIdentity makes the inbox put a routing id before each message that comes from now on.
 func (in *inbox) setIdentity(id []byte) {
 	in.q.mu.Lock()
 	in.from = &identity{id}

@@ -54,8 +54,9 @@ type socket struct {
 type pattern interface {
 	// open is called when a connecting socket got a pipe whose queue lives on from connection to connection.
 	open(p *pipe)
-	// attach is called when there is a peer behind the pipe, detach when there is none any more.
-	attach(p *pipe)
+	// attach is called when there is a peer behind the pipe, detach when there is none any more. An error of attach refuses
+	// the peer, for which detach is not called then.
+	attach(p *pipe) error
 	detach(p *pipe)
 	// orphaned takes over the messages that waited for a peer that will not come back. roomMade is called when a peer may
 	// have room for them. orphans counts those that wait for that.
@@ -71,7 +72,7 @@ type pattern interface {
 type noPattern struct{}
 
 func (noPattern) open(*pipe)                           {}
-func (noPattern) attach(*pipe)                         {}
+func (noPattern) attach(*pipe) error                   { return nil }
 func (noPattern) detach(*pipe)                         {}
 func (noPattern) roomMade()                            {}
 func (noPattern) orphans() int                         { return 0 }
@@ -99,6 +100,7 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 	if receives {
 		s.in = &inQueue{}
 	}
+	s.cfg.Conflate = s.cfg.Conflate && slices.Contains([]string{"PUSH", "PULL", "PUB", "SUB", "DEALER"}, kind)
 	s.publishes = kind == "PUB" || kind == "XPUB"
 	s.waits = kind == "PUSH" || kind == "DEALER" || kind == "REQ" || kind == "PAIR"
 	s.zmtp = zmtp.Config{SocketType: kind, Identity: s.cfg.Identity, Timeout: s.cfg.HandshakeTimeout}
@@ -176,14 +178,17 @@ func (s *socket) abandon(p *pipe) {
 // drop counts messages that will not be sent.
 func (s *socket) drop(segs []segment) { s.dropped.Add(uint64(discard(segs))) }
 
-// attached tells the pattern and all who wait that there is a peer behind p.
-func (s *socket) attached(p *pipe) {
+// attached tells the pattern and all who wait that there is a peer behind p. It fails where the pattern refuses the peer.
+func (s *socket) attached(p *pipe) error {
+	if err := s.pat.attach(p); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	s.peers++
 	s.mu.Unlock()
-	s.pat.attach(p)
 	s.announceRoom()
 	s.changed.wakeAll()
+	return nil
 }
 
 // detached is the opposite of attached.

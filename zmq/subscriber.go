@@ -60,22 +60,27 @@ func (s *subscriber) subscribe(prefix string) {
 	s.tell([]byte(prefix), false)
 }
 
+// unsubscribe reports false where there is no such subscription.
 func (s *subscriber) unsubscribe(prefix string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.counts[prefix] == 0 {
-		return false
+	n := s.counts[prefix]
+	switch n {
+	case 0:
+	case 1:
+		delete(s.counts, prefix)
+		s.size -= len(prefix) + subscribeSize
+		s.s.in.mu.Lock()
+		s.prefix.remove([]byte(prefix), struct{}{})
+		s.s.in.mu.Unlock()
+	default:
+		s.counts[prefix]--
 	}
-	if s.counts[prefix]--; s.counts[prefix] > 0 {
-		return true
+	verbose := s.s.cfg.VerboseUnsubscribe && s.s.kind == "XSUB"
+	if n == 1 || verbose {
+		s.tell([]byte(prefix), true)
 	}
-	delete(s.counts, prefix)
-	s.size -= len(prefix) + subscribeSize
-	s.s.in.mu.Lock()
-	s.prefix.remove([]byte(prefix), struct{}{})
-	s.s.in.mu.Unlock()
-	s.tell([]byte(prefix), true)
-	return true
+	return n > 0 || verbose
 }
 
 // backlog bounds the bytes of news that wait for a peer that does not read, beside those of all present subscriptions.
@@ -97,13 +102,14 @@ func (s *subscriber) tell(topic []byte, cancel bool) {
 }
 
 // attach tells a new peer, or one that is back, of all subscriptions.
-func (s *subscriber) attach(p *pipe) {
+func (s *subscriber) attach(p *pipe) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.peers[p] = struct{}{}
 	for prefix := range s.counts {
 		p.subscribe([]byte(prefix), false)
 	}
+	return nil
 }
 
 func (s *subscriber) detach(p *pipe) {

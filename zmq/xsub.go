@@ -21,25 +21,27 @@ func NewXSub(cfg Config) (*XSub, error) {
 	s.connectOnce = true
 	x := &XSub{socket: s}
 	x.subscriber.init(s)
+	s.in.accept = nil
 	s.pat = &x.subscriber
 	return x, nil
 }
 
-// Recv returns the next message with a matching subscription, as Sub.Recv does.
+// Recv returns the next message, as Sub.Recv does, but does not look at the subscriptions again: what a publisher sends is
+// received.
 func (x *XSub) Recv(ctx context.Context) (m Message, err error) {
 	err = x.receive(ctx, &m)
 	return m, err
 }
 
-// Subscribe and Unsubscribe are those of Sub.
+// Subscribe asks for messages, as Sub.Subscribe does.
 func (x *XSub) Subscribe(prefix string) error { return x.subscriber.change(prefix, false) }
 
-// Unsubscribe takes one Subscribe back, as Sub.Unsubscribe does.
+// Unsubscribe takes one Subscribe back, as Sub.Unsubscribe does. Messages that came before are received still.
 func (x *XSub) Unsubscribe(prefix string) error { return x.subscriber.change(prefix, true) }
 
 // Send subscribes for a message of one frame that begins with byte 1, and unsubscribes for byte 0: the rest is the prefix.
-// This is what XPub.Recv returns. An end without a subscription is ignored. Any other message goes to every publisher,
-// and is dropped and counted for one whose queue is full. The frames are copied.
+// This is what XPub.Recv returns. An end without a subscription is ignored, unless Config.VerboseUnsubscribe is set. Any other message goes to every publisher,
+// and is dropped and counted for one whose queue is full. A subscription may overtake it. The frames are copied.
 func (x *XSub) Send(ctx context.Context, frames ...[]byte) error {
 	size, err := x.checkSend(ctx, frames)
 	if err != nil {
@@ -55,6 +57,9 @@ func (x *XSub) Send(ctx context.Context, frames ...[]byte) error {
 	x.subscriber.mu.Lock()
 	defer x.subscriber.mu.Unlock()
 	for p := range x.subscriber.peers {
+		if _, l := p.peer(); l != nil && l.other(p).in == nil {
+			continue // a PUB takes no messages
+		}
 		if p.out.put(frames, size, false) == putFull {
 			x.dropped.Add(1)
 		}
