@@ -16,9 +16,11 @@ type balancer struct {
 	turn atomic.Uint32
 	ring atomic.Pointer[[]*pipe] // those that may be sent to; replaced, never changed
 
-	mu    sync.Mutex
-	limit int       // how many peers are served; 0 means any number
-	lost  []segment // messages whose peer went away, and for which no other had room yet
+	mu      sync.Mutex
+	limit   int       // how many peers are served; 0 means any number
+	lost    []segment // messages whose peer went away, and for which no other had room yet
+	dealing bool      // somebody is in roomMade
+	again   bool      // room was made meanwhile
 }
 
 func (b *balancer) pipes() []*pipe {
@@ -130,19 +132,37 @@ func (b *balancer) orphans() int {
 	return n
 }
 
-// roomMade gives the messages of lost peers to others.
+// roomMade gives the messages of lost peers to others. It may be called by itself, since putting one can make room at once.
 func (b *balancer) roomMade() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.lost) > 0 {
-		seg := b.lost[0]
-		if b.s.life.Err() != nil {
-			b.s.drop(b.lost[:1])
-		} else if b.each(func(p *pipe) bool { return p.out.putSegment(seg, true) == putDone }) == nil {
-			return
-		}
-		b.lost = b.lost[1:]
+	if b.dealing {
+		b.again = true
+		return
 	}
+	for b.dealing = true; len(b.lost) > 0; {
+		seg := b.lost[0]
+		b.again = false
+		b.mu.Unlock()
+		dealt := b.deal(seg)
+		b.mu.Lock()
+		if dealt {
+			b.lost = b.lost[1:]
+		} else if !b.again {
+			break
+		}
+	}
+	b.dealing = false
+}
+
+// deal gives the messages of a lost peer to another, or drops those of a closed socket. It reports false where no peer has
+// room.
+func (b *balancer) deal(seg segment) bool {
+	if b.s.life.Err() != nil {
+		b.s.drop([]segment{seg})
+		return true
+	}
+	return b.each(func(p *pipe) bool { return p.out.putSegment(seg, true) == putDone }) != nil
 }
 
 var errNoFrames = errors.New("a message has at least one frame; give it an empty one to send nothing")
