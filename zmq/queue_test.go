@@ -28,7 +28,7 @@ func TestUnsent(t *testing.T) {
 				b = appendFrames(b, frames.Draw(t, "frames"))
 				ends = append(ends, len(wire)+len(b))
 			}
-			segs = append(segs, segment{b, s, n})
+			segs = append(segs, segment{b: b, slab: s, n: n})
 			wire = append(wire, b...)
 		}
 		written := rapid.IntRange(0, len(wire)).Draw(t, "written")
@@ -91,7 +91,7 @@ func TestInboxStaysSmall(t *testing.T) {
 	q := in.q
 	push := func() {
 		s := newSlab(minSlab)
-		in.push(segment{appendFrames(s.b[:0], [][]byte{{1}}), s, 1})
+		in.push(segment{b: appendFrames(s.b[:0], [][]byte{{1}}), slab: s, n: 1})
 	}
 	push()
 	for range 10_000 {
