@@ -183,6 +183,18 @@ func TestCurveClientRefusesImpostor(t *testing.T) {
 	}
 }
 
+func TestCurveClientRefusesKeysOfLowOrder(t *testing.T) {
+	t.Parallel()
+	long := newNaclPair(t)
+	m := factory(t, mechanism.CurveClient{Keys: newPair(t), ServerKey: long.keyPair(t).Public()})(clientParams)
+	p := newCurvePeer(t, long, nil)
+	p.transient.public = new([32]byte)
+	p.greeted(body(t, m.Start()))
+	if reply, done, err := m.Handle(t.Context(), p.welcome()); reply != nil || done || err == nil {
+		t.Errorf("reply %q, done %t, %v", reply, done, err)
+	}
+}
+
 // TestCurveServerRefuses lets clients lie in every way that RFC 26 provides against.
 func TestCurveServerRefuses(t *testing.T) {
 	t.Parallel()
