@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every single wait. It only decides how soon a failure shows, never whether a test passes.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // event is one line that a peer has written. The README lists which event has which fields.
 type event struct {
@@ -112,7 +112,7 @@ func startPeer(t *testing.T, name string, args ...string) *peer {
 // launchPeer runs a peer without waiting for it.
 func launchPeer(t *testing.T, name string, args ...string) *peer {
 	t.Helper()
-	args = append([]string{"-B", filepath.Join("peers", name+".py"), "--limit", "120"}, args...)
+	args = append([]string{"-B", filepath.Join("peers", name+".py"), "--limit", "300"}, args...)
 	p := &peer{t: t, name: name, changed: make(chan struct{}), exited: make(chan struct{})}
 	p.cmd = exec.Command(needPython(t), args...)
 	p.cmd.Stderr = &p.stderr

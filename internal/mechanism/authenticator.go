@@ -56,7 +56,7 @@ type Status int
 
 // The outcomes. The last two are told to the peer by their number in an ERROR command.
 // After a temporary error the connection is closed without a word, so that the peer
-// tries again (RFC 26, "Server and Client Error Handling").
+// tries again.
 const (
 	StatusSuccess               Status = 200
 	StatusTemporaryError        Status = 300

@@ -38,7 +38,7 @@ var (
 	errFlags     = errors.New("peer's MESSAGE holds flags that do not exist or go together")
 )
 
-// curveSealer protects the traffic of a connection (RFC 26, "MESSAGE Command"). A
+// curveSealer protects the traffic of a connection (RFC 26, "The MESSAGE Command"). A
 // MESSAGE travels as a frame without flags, and those of the frame within are in the
 // box. The outer COMMAND must not be set, although MESSAGE is a command, since libzmq
 // adds it to the inner one; and Open takes no notice of the outer flags, since anybody

@@ -1,6 +1,7 @@
 package mechanism
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdh"
 	"crypto/rand"
@@ -121,7 +122,10 @@ func (s *curveServer) hello(data []byte) (reply []byte, err error) {
 	if data[0] != 1 || data[1] != 0 {
 		return nil, fmt.Errorf("peer speaks CurveZMQ %d.%d: only 1.0 is known", data[0], data[1])
 	}
-	data = data[2+helloPadding:]
+	padding, data := data[2:][:helloPadding], data[2+helloPadding:]
+	if !bytes.Equal(padding, make([]byte, helloPadding)) {
+		return nil, errors.New("peer's HELLO has something else than zeros for padding")
+	}
 	client, data := data[:curveKey], data[curveKey:]
 	key, err := newBoxKey(s.keys.key(), client)
 	if err != nil {

@@ -54,9 +54,6 @@ func FuzzCurve(f *testing.F) {
 		}
 		bad = append(bad[:min(len(bad), int(length))], more...)
 		_, done, err := m.Handle(t.Context(), bad)
-		if name == "HELLO" && len(bad) == len(good) { // its padding means nothing
-			copy(bad[8:80], good[8:80])
-		}
 		if (err == nil) != bytes.Equal(bad, good) || done && err != nil {
 			t.Fatalf("%s %q has become %q: done %t, %v", name, good, bad, done, err)
 		}

@@ -9,19 +9,36 @@ DATA sigma<>+8(SB)/4, $0x79622d32
 DATA sigma<>+12(SB)/4, $0x6b206574
 GLOBL sigma<>(SB), RODATA|NOPTR, $16
 
-// STEP does x ^= (a + b) <<< n, with m = 32 - n.
-#define STEP(x, a, b, n, m) \
-	VPADDD a, b, Y14    \
-	VPSLLD n, Y14, Y15  \
-	VPSRLD m, Y14, Y14  \
-	VPXOR  Y15, x, x    \
+// SHIFTED does x ^= (a + b) <<< n, with m = 32 - n, and ROTATED does it with AVX-512.
+#define SHIFTED(x, a, b, n, m) \
+	VPADDD a, b, Y14       \
+	VPSLLD n, Y14, Y15     \
+	VPSRLD m, Y14, Y14     \
+	VPXOR  Y15, x, x       \
 	VPXOR  Y14, x, x
 
-#define QUARTERROUND(a, b, c, d) \
-	STEP(b, a, d, $7, $25)   \
-	STEP(c, b, a, $9, $23)   \
-	STEP(d, c, b, $13, $19)  \
+#define ROTATED(x, a, b, n, m) \
+	VPADDD a, b, Y14       \
+	VPROLD n, Y14, Y14     \
+	VPXOR  Y14, x, x
+
+#define QUARTERROUND(STEP, a, b, c, d) \
+	STEP(b, a, d, $7, $25)         \
+	STEP(c, b, a, $9, $23)         \
+	STEP(d, c, b, $13, $19)        \
 	STEP(a, d, c, $18, $14)
+
+#define DOUBLEROUND(STEP)                    \
+	QUARTERROUND(STEP, Y0, Y3, Y6, Y10)  \
+	QUARTERROUND(STEP, Y4, Y7, Y12, Y1)  \
+	QUARTERROUND(STEP, Y8, Y13, Y2, Y5)  \
+	SWAP(64, 96, 0, 32)                  \
+	QUARTERROUND(STEP, Y11, Y12, Y13, Y9) \
+	QUARTERROUND(STEP, Y0, Y1, Y2, Y12)  \
+	QUARTERROUND(STEP, Y4, Y5, Y13, Y3)  \
+	QUARTERROUND(STEP, Y8, Y9, Y6, Y7)   \
+	SWAP(0, 32, 64, 96)                  \
+	QUARTERROUND(STEP, Y11, Y10, Y12, Y13)
 
 // SWAP puts the words in Y12 and Y13 away and takes two others from the stack.
 #define SWAP(to12, to13, from12, from13) \
@@ -60,7 +77,7 @@ GLOBL sigma<>(SB), RODATA|NOPTR, $16
 	VPUNPCKLQDQ t7, t5, r6 \
 	VPUNPCKHQDQ t7, t5, r7
 
-// func blocks8(out *[512]byte, key *[32]byte, lanes *[4][8]uint32)
+// func blocks8(out *[512]byte, key *[32]byte, lanes *[4][8]uint32, rotate bool)
 //
 // A register holds one word of Salsa20's state for all eight lanes. The words are in
 //
@@ -71,7 +88,7 @@ GLOBL sigma<>(SB), RODATA|NOPTR, $16
 //
 // where 3 and 7 take turns with 13 and 14, since two registers are needed to work with.
 // Stack: words 3, 7, 13 and 14 while they wait; words 8 to 15 at the end.
-TEXT ·blocks8(SB), NOSPLIT, $384-24
+TEXT ·blocks8(SB), NOSPLIT, $384-25
 	MOVQ out+0(FP), DI
 	MOVQ key+8(FP), SI
 	MOVQ lanes+16(FP), DX
@@ -97,20 +114,21 @@ TEXT ·blocks8(SB), NOSPLIT, $384-24
 
 	MOVQ $10, CX
 
-doubleround:
-	QUARTERROUND(Y0, Y3, Y6, Y10)
-	QUARTERROUND(Y4, Y7, Y12, Y1)
-	QUARTERROUND(Y8, Y13, Y2, Y5)
-	SWAP(64, 96, 0, 32)
-	QUARTERROUND(Y11, Y12, Y13, Y9)
-	QUARTERROUND(Y0, Y1, Y2, Y12)
-	QUARTERROUND(Y4, Y5, Y13, Y3)
-	QUARTERROUND(Y8, Y9, Y6, Y7)
-	SWAP(0, 32, 64, 96)
-	QUARTERROUND(Y11, Y10, Y12, Y13)
-	DECQ CX
-	JNZ  doubleround
+	CMPB rotate+24(FP), $0
+	JNE  rotated
 
+shifted:
+	DOUBLEROUND(SHIFTED)
+	DECQ CX
+	JNZ  shifted
+	JMP  done
+
+rotated:
+	DOUBLEROUND(ROTATED)
+	DECQ CX
+	JNZ  rotated
+
+done:
 	// Words 8 to 15.
 	VPADDD  64(DX), Y6, Y6
 	VPADDD  96(DX), Y7, Y7

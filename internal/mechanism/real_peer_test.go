@@ -125,8 +125,9 @@ func startPeer(t *testing.T, spec fields) *realPeer {
 		}
 	}()
 	t.Cleanup(func() {
-		_ = p.stdin.Close()  // ends it, where it has not ended already
-		for range p.events { //nolint:revive // until its output ends
+		_ = p.stdin.Close() // ends it, where it has not ended already
+		for range p.events {
+			continue // until its output ends
 		}
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%v\n%s", err, &stderr)
@@ -189,7 +190,7 @@ func meet(t *testing.T, peerBinds bool, spec fields, cfg zmtp.Config, s mechanis
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }()
 		if err := l.SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
