@@ -82,9 +82,9 @@ func (d *distributor) patiently(ctx context.Context, send func() error) error {
 	}
 }
 
-// count counts a message that a peer's queue was too full for.
+// count counts a message that a peer's queue had no room for, or that came too late for it.
 func (d *distributor) count(r putResult) {
-	if r == putFull {
+	if r != putDone {
 		d.s.dropped.Add(1)
 	}
 }
