@@ -107,7 +107,7 @@ func (d *dialer) finished() bool {
 	if !d.pipe.over.Load() && d.s.pat.orphans() > 0 {
 		return false // the next peer may take them
 	}
-	return d.pipe.out.drained()
+	return d.pipe.out.finish()
 }
 
 // connect makes one connection and serves it to its end. The host name is resolved anew each time.

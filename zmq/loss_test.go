@@ -39,7 +39,7 @@ func TestPullersDie(t *testing.T) {
 
 // pullersDie sends messages to two peers and to some that die. It returns how many were accepted, and those that arrived.
 func pullersDie(t *testing.T, binds bool, die func(victim *rawPeer, seen *arrivals)) (accepted int, seen *arrivals) {
-	const deaths, size = 20, 8 << 10
+	const deaths, size = 10, 8 << 10
 	cfg := quick
 	cfg.SendHWM, cfg.Immediate = 20, true
 	push := newPush(t, cfg)

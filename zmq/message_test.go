@@ -75,7 +75,7 @@ func reuseMemory(t *testing.T, endpoint string, random *rand.Rand) {
 	push := newPush(t, zmq.Config{SendHWM: hwm(), SendHWMBytes: 1 << (10 + random.IntN(14))})
 	pull := newPull(t, zmq.Config{RecvHWM: hwm(), RecvHWMBytes: 1 << (10 + random.IntN(14))})
 	pair(t, pull, push, endpoint)
-	const n = 600
+	const n = 300
 	contents := rand.New(rand.NewPCG(random.Uint64(), 2))
 	sent := inBackground(func() error {
 		for range n {

@@ -37,7 +37,7 @@ type outQueue struct {
 	idle     bool   // the consumer found nothing and must be woken
 	wantRoom bool   // a sender was turned away
 	shut     bool   // nothing may be put
-	draining bool   // the socket is closing: the consumer ends when it finds nothing
+	draining bool   // no more messages are accepted: the consumer ends when it finds nothing
 }
 
 // putResult says what became of a message.
@@ -55,7 +55,7 @@ const firstChunk, lastChunk = minSlab, 64 << 10
 // room.
 func (q *outQueue) put(frames [][]byte, size int, ask bool) putResult {
 	q.mu.Lock()
-	if r := q.admit(ask); r != putDone {
+	if r := q.admit(ask, false); r != putDone {
 		q.mu.Unlock()
 		return r
 	}
@@ -73,9 +73,11 @@ func (q *outQueue) put(frames [][]byte, size int, ask bool) putResult {
 }
 
 // putSegment adds messages that are encoded already. The queue takes over one reference to their slab, if it accepts them.
-func (q *outQueue) putSegment(seg segment, ask bool) putResult {
+// orphans are messages that another queue had accepted: they are put also into a queue that is being drained, and the
+// consumer will announce the next room.
+func (q *outQueue) putSegment(seg segment, orphans bool) putResult {
 	q.mu.Lock()
-	if r := q.admit(ask); r != putDone {
+	if r := q.admit(orphans, orphans); r != putDone {
 		q.mu.Unlock()
 		return r
 	}
@@ -85,9 +87,9 @@ func (q *outQueue) putSegment(seg segment, ask bool) putResult {
 	return putDone
 }
 
-// admit says whether the queue takes a message now. mu is held.
-func (q *outQueue) admit(ask bool) putResult {
-	if q.shut {
+// admit says whether the queue takes a message now: late ones also when it is being drained. mu is held.
+func (q *outQueue) admit(ask, late bool) putResult {
+	if q.shut || q.draining && !late {
 		return putShut
 	}
 	if q.n >= q.maxN || q.size >= q.maxSize {
@@ -221,10 +223,11 @@ func (q *outQueue) isDraining() bool {
 	return q.draining
 }
 
-// drained reports whether the queue is to be drained, and empty.
-func (q *outQueue) drained() bool {
+// finish closes the queue for good if it is being drained, and empty. It reports whether that is so.
+func (q *outQueue) finish() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.shut = q.shut || q.draining && q.n == 0
 	return q.draining && q.n == 0
 }
 

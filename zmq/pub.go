@@ -87,9 +87,9 @@ func (d *distributor) send(ctx context.Context, frames [][]byte) error {
 	return nil
 }
 
-// count counts a message that a peer's queue was too full for.
+// count counts a message that a peer's queue had no room for, or that came too late for it.
 func (d *distributor) count(r putResult) {
-	if r == putFull {
+	if r != putDone {
 		d.s.dropped.Add(1)
 	}
 }
