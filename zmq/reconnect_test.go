@@ -96,7 +96,7 @@ func TestQueueSurvivesReconnect(t *testing.T) {
 func TestOrphansGoToOthers(t *testing.T) {
 	t.Parallel()
 	overEach(t, func(t *testing.T, endpoint string) {
-		push := newPush(t, zmq.Config{SendHWM: 20})
+		push := newPush(t, zmq.Config{SendHWM: 100}) // 25 MiB, more than the system takes in
 		dead, heir := newPull(t, zmq.Config{RecvHWM: 1}), newPull(t, zmq.Config{})
 		at := pair(t, push, dead, endpoint)
 		sent := fill(t, push)
