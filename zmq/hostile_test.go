@@ -45,8 +45,7 @@ func (h *honest) passes(t *testing.T) {
 	h.n++
 	want := fmt.Sprint("honest ", h.n)
 	send(t, h.from, want)
-	for recv(t, h.to) != want {
-	}
+	untilReceived(t, h.to, want)
 }
 
 // long is a frame header that claims a size.

@@ -28,38 +28,33 @@ func TestAcceptFails(t *testing.T) {
 	t.Parallel()
 	events := make(chan Event, 10)
 	pull, err := NewPull(Config{Events: events})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pull.Close()
+	fatal(t, err)
+	defer func() { fatal(t, pull.Close()) }()
 	l, at, err := pull.listenStream(endpoint{transport: "tcp", host: "127.0.0.1", port: "0"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal(t, err)
 	failures := make(chan error, 2)
 	failures <- errors.New("too many open files")
 	failures <- errors.New("too many open files")
 	tcp := l.(*streamListener)
 	tcp.l = failingListener{tcp.l, failures}
-	if err := pull.addListener(tcp, at); err != nil {
-		t.Fatal(err)
-	}
+	fatal(t, pull.addListener(tcp, at))
 	push, err := NewPush(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer push.Close()
-	if err := push.Connect(at); err != nil {
-		t.Fatal(err)
-	}
+	fatal(t, err)
+	defer func() { fatal(t, push.Close()) }()
+	fatal(t, push.Connect(at))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := pull.WaitPeers(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
+	fatal(t, pull.WaitPeers(ctx, 1))
 	for _, want := range []EventKind{EventListening, EventAcceptFailed, EventAcceptFailed, EventAccepted} {
 		if e := <-events; e.Kind != want || want == EventAcceptFailed && e.Err == nil {
 			t.Errorf("event %+v, want %q", e, want)
 		}
+	}
+}
+
+func fatal(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -241,6 +241,14 @@ func expect(t testing.TB, s receiver, messages ...string) {
 	}
 }
 
+// untilReceived receives messages until this one comes.
+func untilReceived(t testing.TB, s receiver, want string) {
+	t.Helper()
+	for got := recv(t, s); got != want; {
+		got = recv(t, s)
+	}
+}
+
 // settled waits until nothing is queued, and returns the statistics.
 func settled(t testing.TB, s socket) (st zmq.Stats) {
 	t.Helper()

@@ -60,8 +60,7 @@ func sendUntilReceived(t *testing.T, s sender, r receiver, want string) {
 		}
 		return nil
 	})
-	for recv(t, r) != want {
-	}
+	untilReceived(t, r, want)
 	received()
 	check(t, <-sent)
 }
