@@ -17,8 +17,8 @@ func TestConfig(t *testing.T) {
 		"zero":      {zmq.Config{}, nil},
 		"no limits": {zmq.Config{SendHWM: -1, RecvHWM: -1, SendHWMBytes: -1, RecvHWMBytes: -1, MaxMessageSize: -1, MaxSubscriptionBytes: -1, Linger: -1}, nil},
 		"times": {
-			zmq.Config{HandshakeTimeout: -1, ReconnectInterval: -1, ReconnectMax: -1},
-			[]string{"HandshakeTimeout", "ReconnectMax"},
+			zmq.Config{HandshakeTimeout: -1, ReconnectInterval: -1, ReconnectMax: -1, HeartbeatInterval: -1},
+			[]string{"HandshakeTimeout", "ReconnectMax", "HeartbeatInterval"},
 		},
 		"reconnect": {zmq.Config{ReconnectInterval: 2, ReconnectMax: 1}, []string{"ReconnectMax"}},
 		"default":   {zmq.Config{ReconnectMax: 1}, []string{"ReconnectMax"}},

@@ -132,6 +132,9 @@ func (d *dialer) giveUp(err error) {
 
 // finished reports whether a closing socket, or one that disconnects, has no more to do here.
 func (d *dialer) finished() bool {
+	if d.s.sink {
+		return d.pipe.over.Load()
+	}
 	if !d.pipe.over.Load() && d.s.pat.orphans() > 0 {
 		return false // the next peer may take them
 	}
