@@ -36,7 +36,11 @@ type Proxy struct {
 
 	forth, back proxyCount
 
+	receiving atomic.Int32 // calls of Recv under way
+	paused    atomic.Bool  // set with mu held
+
 	mu      sync.Mutex
+	quiet   sync.Cond       // nothing is being received, in a pause
 	flow    context.Context // ends at the next Pause
 	pause   context.CancelFunc
 	resumed chan struct{} // closed while messages flow
@@ -61,6 +65,7 @@ var errProxyIdle = errors.New("zmq: proxy: neither socket can receive what the o
 // XPUB with Config.NoDrop.
 func NewProxy(frontend, backend any, capture Sender) (*Proxy, error) {
 	p := &Proxy{frontend: frontend, backend: backend, capture: capture, resumed: make(chan struct{})}
+	p.quiet.L = &p.mu
 	p.flow, p.pause = context.WithCancel(context.Background())
 	close(p.resumed)
 	if !joins(frontend, backend) && !joins(backend, frontend) {
@@ -107,11 +112,14 @@ func (p *Proxy) pass(ctx context.Context, from Receiver, to Sender, count *proxy
 			return ctx.Err()
 		}
 		err := p.passUntil(ctx, flow, from, to, count)
-		if flow.Err() == nil || ctx.Err() != nil || !errors.Is(err, context.Canceled) {
+		interrupted := flow.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled)
+		if !interrupted && !errors.Is(err, errPaused) {
 			return err
 		}
 	}
 }
+
+var errPaused = errors.New("paused")
 
 // passUntil passes messages on until flow ends. A message that was received then is sent still.
 func (p *Proxy) passUntil(ctx, flow context.Context, from Receiver, to Sender, count *proxyCount) error {
@@ -119,7 +127,7 @@ func (p *Proxy) passUntil(ctx, flow context.Context, from Receiver, to Sender, c
 	defer cancel()
 	defer context.AfterFunc(flow, cancel)()
 	for {
-		m, err := from.Recv(receiving)
+		m, err := p.receive(receiving, from)
 		if err != nil {
 			return err
 		}
@@ -142,6 +150,22 @@ func (p *Proxy) passUntil(ctx, flow context.Context, from Receiver, to Sender, c
 	}
 }
 
+// receive receives a message, unless there is a pause.
+func (p *Proxy) receive(ctx context.Context, from Receiver) (Message, error) {
+	p.receiving.Add(1)
+	defer func() {
+		if p.receiving.Add(-1) == 0 && p.paused.Load() {
+			p.mu.Lock()
+			p.quiet.Broadcast()
+			p.mu.Unlock()
+		}
+	}()
+	if p.paused.Load() {
+		return Message{}, errPaused
+	}
+	return from.Recv(ctx)
+}
+
 func forward(ctx context.Context, to Sender, frames [][]byte) error {
 	if p, ok := to.(patient); ok {
 		return p.sendPatiently(ctx, frames)
@@ -155,13 +179,16 @@ func (p *Proxy) state() (flow context.Context, resumed <-chan struct{}) {
 	return p.flow, p.resumed
 }
 
-// Pause stops the flow: what comes from now on waits in the sockets.
+// Pause stops the flow. When it returns, what comes from now on waits in the sockets; what was received before is still sent.
 func (p *Proxy) Pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.flow.Err() == nil {
+	if !p.paused.Swap(true) {
 		p.resumed = make(chan struct{})
 		p.pause()
+	}
+	for p.paused.Load() && p.receiving.Load() > 0 {
+		p.quiet.Wait()
 	}
 }
 
@@ -169,9 +196,11 @@ func (p *Proxy) Pause() {
 func (p *Proxy) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.flow.Err() != nil {
+	if p.paused.Load() {
 		p.flow, p.pause = context.WithCancel(context.Background())
+		p.paused.Store(false)
 		close(p.resumed)
+		p.quiet.Broadcast()
 	}
 }
 
