@@ -212,7 +212,7 @@ func TestCase_router_mandatory_hwm(t *testing.T) {
 					break
 				}
 			}
-			if strings.HasPrefix(at, "inproc") && mandatory && sent != 2 {
+			if isInproc(at) && mandatory && sent != 2 {
 				t.Errorf("%d messages fit, want one at each side", sent)
 			}
 			send(t, router, "Y", "still there")
