@@ -100,6 +100,7 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	p.out.restart()
 	p.flow(true)
 	p.setPeer(c, nil)
+	p.setFrom(c.describe())
 	defer context.AfterFunc(ctx, func() { c.fail(net.ErrClosed) })()
 	if err := s.attached(p); err != nil {
 		p.setPeer(nil, nil)

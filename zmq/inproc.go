@@ -125,6 +125,7 @@ func (p *pipe) linkTo(l *inprocLink) {
 	}
 	p.out.mu.Unlock()
 	p.setPeer(nil, l)
+	p.setFrom(l.describe(p))
 }
 
 // addBounds adds two bounds; without end plus anything is without end.

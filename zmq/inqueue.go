@@ -22,7 +22,8 @@ type inQueue struct {
 type inbox struct {
 	q       *inQueue
 	p       *pipe
-	from    *identity // put before each message that comes; nil for none
+	from    *Peer     // who sends the messages that come
+	routed  bool      // they have its routing id as an additional first frame
 	segs    []segment // a queue: segs[head:] is what waits
 	head    int
 	n       int // messages waiting
@@ -39,6 +40,7 @@ type inbox struct {
 
 func newInbox(p *pipe) *inbox {
 	in := &inbox{q: p.s.in, p: p, maxN: p.s.cfg.RecvHWM, maxSize: p.s.cfg.RecvHWMBytes, room: make(chan struct{}, 1)}
+	in.routed = p.s.kind == "ROUTER"
 	if p.s.kind == "PULL" { // a PUSH waits
 		in.maxSize = min(in.maxSize, warmBytes)
 	}
@@ -114,7 +116,7 @@ func (q *inQueue) tryRecv(m *Message) (from *pipe, err error) {
 func (in *inbox) pop(m *Message) {
 	seg := &in.segs[in.head]
 	end := m.cut(seg.b)
-	m.slab, m.from = seg.slab, seg.from
+	m.slab, m.from, m.routed = seg.slab, seg.from, in.routed
 	seg.b = seg.b[end:]
 	seg.n--
 	if seg.n == 0 {

@@ -15,13 +15,11 @@ import (
 type Message struct {
 	wire   []byte // all frames, encoded as they are on the wire
 	slab   *slab
-	head   uint8     // length of the first frame's header
-	frames int32     // in wire
-	from   *identity // the peer, as an additional first frame; nil where the socket type does not tell
+	head   uint8 // length of the first frame's header
+	routed bool  // the peer's routing id is an additional first frame
+	frames int32 // in wire
+	from   *Peer // nil where it is not known
 }
-
-// identity is a peer's routing id.
-type identity struct{ id []byte }
 
 // cut makes m the first message of b, which holds whole and valid messages, and returns its length.
 func (m *Message) cut(b []byte) int {
@@ -53,7 +51,7 @@ func firstFrame(b []byte) (flags byte, end, head int) {
 
 // Len returns the number of frames, 0 for the zero Message.
 func (m Message) Len() int {
-	if m.from != nil {
+	if m.routed {
 		return int(m.frames) + 1
 	}
 	return int(m.frames)
@@ -61,7 +59,7 @@ func (m Message) Len() int {
 
 // Bytes returns the first frame, which is the whole of a message of one frame.
 func (m Message) Bytes() []byte {
-	if m.frames == 1 && m.from == nil {
+	if m.frames == 1 && !m.routed {
 		return m.wire[m.head:]
 	}
 	return m.Frame(0)
@@ -72,9 +70,9 @@ func (m Message) Frame(i int) []byte {
 	if i < 0 || i >= m.Len() {
 		return nil
 	}
-	if m.from != nil {
+	if m.routed {
 		if i == 0 {
-			return m.from.id
+			return m.from.route
 		}
 		i--
 	}
@@ -91,8 +89,8 @@ func (m Message) Frame(i int) []byte {
 // Frames returns all frames in a new slice, as Send takes them.
 func (m Message) Frames() [][]byte {
 	frames := make([][]byte, 0, m.Len())
-	if m.from != nil {
-		frames = append(frames, m.from.id)
+	if m.routed {
+		frames = append(frames, m.from.route)
 	}
 	for b := m.wire; len(b) > 0; {
 		_, end, head := firstFrame(b)

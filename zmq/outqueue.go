@@ -13,7 +13,7 @@ type segment struct {
 	b    []byte
 	slab *slab
 	n    int
-	from *identity // of an inQueue: the peer, where the socket type tells
+	from *Peer // of an inQueue: who sent them
 }
 
 // largeMessage is the encoded size from which a message gets a slab of its own instead of being put behind others.

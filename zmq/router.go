@@ -145,12 +145,13 @@ var errTakenOver = errors.New("another peer took the routing id over")
 func (r *router) claim(p *pipe, id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p.over.Load() { // no route to a peer that is about to be disconnected
-		return true
-	}
 	if id == "" {
 		r.next++
 		id = string(binary.BigEndian.AppendUint32([]byte{0}, r.next))
+	}
+	if p.over.Load() { // no route to a peer that is about to be disconnected
+		p.in.setRoute([]byte(id))
+		return true
 	}
 	if old := r.routes[id]; old != nil && old != p {
 		if !r.s.cfg.Handover {
@@ -160,7 +161,7 @@ func (r *router) claim(p *pipe, id string) bool {
 		old.refuse(errTakenOver)
 	}
 	r.routes[id], r.ids[p] = p, id
-	p.in.setIdentity([]byte(id))
+	p.in.setRoute([]byte(id))
 	return true
 }
 
@@ -181,9 +182,14 @@ func (r *router) detach(p *pipe) {
 // orphaned counts the messages of a peer that is gone.
 func (r *router) orphaned(segs []segment) { r.s.drop(segs) }
 
-// setIdentity makes the inbox put a routing id before each message that comes from now on.
-func (in *inbox) setIdentity(id []byte) {
+// setRoute makes the inbox put a routing id before each message that comes from now on.
+func (in *inbox) setRoute(id []byte) {
 	in.q.mu.Lock()
-	in.from = &identity{id}
-	in.q.mu.Unlock()
+	defer in.q.mu.Unlock()
+	from := Peer{}
+	if in.from != nil {
+		from = *in.from
+	}
+	from.route = id
+	in.from = &from
 }

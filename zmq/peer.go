@@ -1,0 +1,66 @@
+package zmq
+
+import "github.com/experimance/experimance-go/internal/wire"
+
+// Peer is what is known of a socket at the other end. It is shared, and must not be changed.
+type Peer struct {
+	Address    string // network address; for inproc there is none
+	SocketType string // "PUB", "DEALER" and so on
+	Identity   []byte // the routing id that the peer brought; nil for none
+
+	// UserID and Metadata are what the Authenticator decided about the peer; empty where there is none.
+	UserID   string
+	Metadata map[string]string
+
+	claims wire.Properties
+	route  []byte // the routing id that a ROUTER puts first
+}
+
+// Property returns what the peer says about itself, in the handshake, under a name whose case does not matter. Nobody has
+// checked whether it is true.
+func (p *Peer) Property(name string) (value string, ok bool) {
+	b, ok := p.claims.Get(name)
+	return string(b), ok
+}
+
+var unknownPeer = &Peer{}
+
+// Peer returns what is known of the peer that sent the message, for as long as it was connected the way it was then.
+func (m Message) Peer() *Peer {
+	if m.from == nil {
+		return unknownPeer
+	}
+	return m.from
+}
+
+// describe returns what is known of the peer of a connection.
+func (c *conn) describe() *Peer {
+	return &Peer{
+		Address:    c.nc.RemoteAddr().String(),
+		SocketType: c.peer.SocketType,
+		Identity:   c.peer.Identity,
+		UserID:     c.peer.User.ID,
+		Metadata:   c.peer.User.Metadata,
+		claims:     c.peer.Properties,
+	}
+}
+
+// describe returns what is known of the peer of p, which is in the same process.
+func (l *inprocLink) describe(p *pipe) *Peer {
+	other := l.other(p).s
+	peer := &Peer{SocketType: other.kind}
+	if len(other.cfg.Identity) > 0 {
+		peer.Identity = other.cfg.Identity
+	}
+	return peer
+}
+
+// setFrom notes who sends the messages that come from now on.
+func (p *pipe) setFrom(peer *Peer) {
+	if p.in == nil {
+		return
+	}
+	p.in.q.mu.Lock()
+	p.in.from = peer
+	p.in.q.mu.Unlock()
+}
