@@ -102,6 +102,9 @@ func carriersOf(t *testing.T, f *ast.FuncDecl) string {
 		carriers = append(carriers, strings.Fields(list)...)
 		return true
 	})
+	if len(carriers) == 0 {
+		return "none"
+	}
 	ordered := slices.DeleteFunc(strings.Fields(every), func(c string) bool { return !slices.Contains(carriers, c) })
 	return strings.Join(ordered, ", ")
 }
