@@ -16,7 +16,8 @@ type Config struct {
 	SendHWM int
 
 	// RecvHWM is the high-water mark of receiving: how many whole messages of each peer may wait for Recv, before no
-	// more are read from that peer. 0 means 1000, a negative value no limit.
+	// more are read from that peer. What peers have left behind that are gone counts together as one peer's would, and
+	// holds back all others when it is too much. 0 means 1000, a negative value no limit.
 	RecvHWM int
 
 	// SendHWMBytes bounds the bytes that wait for each peer; a message is taken as long as the bound is not reached.
