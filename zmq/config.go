@@ -42,6 +42,11 @@ type Config struct {
 	// HandshakeTimeout bounds the time from a connection to the end of its handshake. 0 means 30 s.
 	HandshakeTimeout time.Duration
 
+	// MaxHandshakes bounds how many connections of each bound endpoint are in their handshake at once, and so what strangers
+	// who connect and say nothing can take: some 10 KiB, a descriptor and two goroutines each. For one more, the oldest is
+	// closed with ErrTooManyHandshakes. 0 means 1024, a negative value no limit.
+	MaxHandshakes int
+
 	// ReconnectInterval is the wait before an endpoint is connected again, give or take half of it at random. 0 means
 	// 100 ms. A negative value means never: when an attempt fails or the connection ends, that is the same as Disconnect.
 	ReconnectInterval time.Duration
@@ -141,6 +146,7 @@ func (c Config) withDefaults() Config {
 	bound(&c.MaxMessageSize, 256<<20, int64(unlimited))
 	bound(&c.MaxSubscriptionBytes, 64<<20, unlimited)
 	bound(&c.HandshakeTimeout, 30*time.Second, 0)
+	bound(&c.MaxHandshakes, 1024, unlimited)
 	bound(&c.ReconnectInterval, 100*time.Millisecond, -1)
 	bound(&c.Linger, time.Second, 0)
 	bound(&c.HeartbeatTimeout, c.HeartbeatInterval, 0)
