@@ -114,7 +114,7 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 
 	defer c.beat()()
 
-	if c.raw != nil {
+	if c.raw != nil && !s.publishes { // who sends to many must not wait for the system each time
 		p.out.lend(c.writeDirect, s.kind == "REQ" || s.kind == "REP")
 	}
 	written := make(chan struct{})
