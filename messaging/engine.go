@@ -10,7 +10,7 @@ import (
 type engine interface {
 	newPub(socketOptions) (pubSocket, error)
 	newSub(socketOptions) (subSocket, error)
-	newPush(socketOptions) (sendSocket, error)
+	newPush(socketOptions) (pushSocket, error)
 	newPull(socketOptions) (receiveSocket, error)
 }
 
@@ -52,6 +52,13 @@ type pubSocket interface {
 
 	// waitSubscribers waits until n peers have subscribed to what matches the topic.
 	waitSubscribers(ctx context.Context, topic string, n int) error
+}
+
+type pushSocket interface {
+	sendSocket
+
+	// waitPeers waits until n peers are connected.
+	waitPeers(ctx context.Context, n int) error
 }
 
 type receiveSocket interface {

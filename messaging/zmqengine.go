@@ -24,7 +24,7 @@ func (zmqEngine) newSub(o socketOptions) (subSocket, error) {
 }
 
 // newPush queues for peers only that are there: a task for an endpoint that nobody answers would be lost at Stop.
-func (zmqEngine) newPush(o socketOptions) (sendSocket, error) {
+func (zmqEngine) newPush(o socketOptions) (pushSocket, error) {
 	cfg := zmqConfig(o)
 	cfg.Immediate = true
 	s, err := zmq.NewPush(cfg)
@@ -69,6 +69,7 @@ type zmqPush struct {
 }
 
 func (s zmqPush) send(ctx context.Context, payload []byte) error { return s.push.Send(ctx, payload) }
+func (s zmqPush) waitPeers(ctx context.Context, n int) error     { return s.push.WaitPeers(ctx, n) }
 
 type zmqPub struct {
 	zmqSocket
