@@ -44,7 +44,8 @@ type Config struct {
 
 	// MaxHandshakes bounds how many connections of each bound endpoint are in their handshake at once, and so what strangers
 	// who connect and say nothing can take: some 10 KiB, a descriptor and two goroutines each. For one more, the oldest is
-	// closed with ErrTooManyHandshakes. 0 means 1024, a negative value no limit.
+	// closed with ErrTooManyHandshakes, once it has had a tenth of a second; until then the one more waits. 0 means 1024, a
+	// negative value no limit.
 	MaxHandshakes int
 
 	// ReconnectInterval is the wait before an endpoint is connected again, give or take half of it at random. 0 means

@@ -353,11 +353,12 @@ func (q *inQueue) discard() {
 	}
 }
 
-// excess is what waits beyond the bounds, in messages and bytes.
+// excess is what waits beyond the bounds, in messages and bytes, of this peer and of all that are gone.
 func (in *inbox) excess() (n, size int) {
-	in.q.mu.Lock()
-	defer in.q.mu.Unlock()
-	return max(in.n-in.maxN, 0), max(in.size-in.maxSize, 0)
+	q := in.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return max(in.n-in.maxN, 0) + max(q.goneN-in.maxN, 0), max(in.size-in.maxSize, 0) + max(q.goneSize-in.maxSize, 0)
 }
 
 // close drops everything, counts it, and frees everybody who waits.

@@ -96,14 +96,14 @@ type usage struct {
 // use notes what is used now. From here on goroutines and bytes of heap may be used beside it.
 func use(t *testing.T, goroutines, bytes int) *usage {
 	u := &usage{t: t, goroutineLimit: goroutines, bytes: bytes}
-	runtime.GC()
 	u.look()
 	u.goroutines, u.heap = u.maxGoroutines, u.maxHeap
 	return u
 }
 
-// look notes what is used at present.
+// look notes what is used at present, without garbage.
 func (u *usage) look() {
+	runtime.GC()
 	var now runtime.MemStats
 	runtime.ReadMemStats(&now)
 	u.maxGoroutines, u.maxHeap = max(u.maxGoroutines, runtime.NumGoroutine()), max(u.maxHeap, now.HeapAlloc+now.StackInuse)
