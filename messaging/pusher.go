@@ -72,7 +72,7 @@ func newPusher(svc *service.Service, cfg PusherConfig, bindNames bool) (*Pusher,
 	}
 	p := &Pusher{Service: svc, codec: cfg.codec()}
 	p.link = &link[pushSocket]{
-		svc: svc, role: "push", addrs: addrs, options: cfg.socketOptions(),
+		svc: svc, role: "push", addrs: addrs, options: cfg.socketOptions(), interval: cfg.warningInterval(),
 		make:  engine.newPush,
 		grace: pushGrace,
 	}
