@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +45,7 @@ func newPerf(use, short string, run func(ctx context.Context, out io.Writer, end
 	return &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args:  cobra.ExactArgs(3),
+		Args:  allOf(use),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := parseWork(args[1], args[2])
 			if err != nil {
@@ -59,7 +60,7 @@ func newInprocPerf(use, short string, run func(ctx context.Context, out io.Write
 	return &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args:  cobra.ExactArgs(2),
+		Args:  allOf(use),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := parseWork(args[0], args[1])
 			if err != nil {
@@ -67,6 +68,17 @@ func newInprocPerf(use, short string, run func(ctx context.Context, out io.Write
 			}
 			return failure(run(cmd.Context(), cmd.OutOrStdout(), w))
 		},
+	}
+}
+
+// allOf asks for all arguments that a usage line names, and for no more.
+func allOf(use string) cobra.PositionalArgs {
+	_, wanted, _ := strings.Cut(use, " ")
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != len(strings.Fields(wanted)) {
+			return fmt.Errorf("the arguments are %s; %d given", wanted, len(args))
+		}
+		return nil
 	}
 }
 

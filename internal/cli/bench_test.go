@@ -58,7 +58,6 @@ func TestBenchArguments(t *testing.T) {
 		{"local_thr", "tcp://127.0.0.1:*", "-1", "10"},
 		{"local_thr", "tcp://127.0.0.1:*", "10", "0"},
 		{"inproc_lat", "ten", "10"},
-		{"inproc_lat", "10"},
 	} {
 		start(t, nil, append([]string{"bench"}, args...)...).wantExit(2)
 	}

@@ -229,6 +229,7 @@ func TestUsage(t *testing.T) {
 		{"--wait is negative", []string{"pub", "--wait", "-1"}},
 		{"a MESSAGE needs a --topic", []string{"pub", "{}"}},
 		{"accepts at most 1 arg", []string{"push", "{}", "{}"}},
+		{"are <message-size> <roundtrip-count>; 1 given", []string{"bench", "inproc_lat", "10"}},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			t.Parallel()
