@@ -15,14 +15,6 @@ type address struct {
 	bind     bool
 }
 
-// verb says how the socket uses the address.
-func (a address) verb() string {
-	if a.bind {
-		return "bind"
-	}
-	return "connect to"
-}
-
 // parseAddresses parses a list of addresses separated by commas, all of which must belong to one engine.
 // bindNames says what an address without a host (inproc, ipc) does.
 func parseAddresses(list string, bindNames bool) ([]address, error) {

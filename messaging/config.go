@@ -36,8 +36,8 @@ type Config struct {
 	//	cfg.Security = zmq.CurveFleet{Keys: keys}
 	Security zmq.Security
 
-	// BadMessageInterval is the least time between two warnings about messages that could not be read; those between are
-	// counted and told with the next. 0 means 10 s.
+	// BadMessageInterval is the least time between two warnings about messages that could not be read, and between two about
+	// peers that a socket could not come to terms with; those between are counted and told with the next. 0 means 10 s.
 	BadMessageInterval time.Duration
 }
 
@@ -66,6 +66,10 @@ func (c Config) codec() Codec {
 
 func (c Config) socketOptions() socketOptions {
 	return socketOptions{sendHWM: c.SendHWM, recvHWM: c.RecvHWM, maxMessageSize: c.MaxMessageSize, security: c.Security}
+}
+
+func (c Config) warningInterval() time.Duration {
+	return orDefault(c.BadMessageInterval, defaultBadMessageInterval)
 }
 
 // ConfigError is a field of a configuration with a value that cannot be used.

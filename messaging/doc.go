@@ -25,6 +25,9 @@
 // [Config].BadMessageInterval, and dropped. A handler's error or panic is recorded as an error of the service
 // ([service.Service.RecordError]). The service goes on in all these cases.
 //
+// A peer that cannot be talked to, for its security or its kind of socket, is warned of in the log of the service, at the same
+// pace; whoever uses a key that the other end does not know only finds the connection closed, and the other end warns.
+//
 // # Concurrency
 //
 // All methods may be called by many goroutines at once. Handlers of one socket run one after the other unless the

@@ -10,7 +10,7 @@ import (
 type engine interface {
 	newPub(socketOptions) (pubSocket, error)
 	newSub(socketOptions) (subSocket, error)
-	newPush(socketOptions) (sendSocket, error)
+	newPush(socketOptions) (pushSocket, error)
 	newPull(socketOptions) (receiveSocket, error)
 }
 
@@ -26,11 +26,15 @@ type socketOptions struct {
 	sendHWM, recvHWM int
 	maxMessageSize   int64
 	security         zmq.Security
+
+	// refused is called for each peer with which the socket did not come to terms, by one goroutine.
+	refused func(endpoint, peer string, err error)
 }
 
 // socket is what all sockets have in common. All methods may be called by many goroutines at once.
 type socket interface {
-	// bind takes connections at the endpoint and returns it with its wildcards resolved.
+	// bind takes connections at the endpoint and returns it with its wildcards resolved. Its error and that of connect tell
+	// what was tried, at which endpoint.
 	bind(endpoint string) (string, error)
 	connect(endpoint string) error
 
@@ -52,6 +56,13 @@ type pubSocket interface {
 
 	// waitSubscribers waits until n peers have subscribed to what matches the topic.
 	waitSubscribers(ctx context.Context, topic string, n int) error
+}
+
+type pushSocket interface {
+	sendSocket
+
+	// waitPeers waits until n peers are connected.
+	waitPeers(ctx context.Context, n int) error
 }
 
 type receiveSocket interface {

@@ -149,6 +149,49 @@ func ExamplePusher() {
 	// Output: soup
 }
 
+func ExamplePusher_WaitForPeers() {
+	p, err := messaging.NewPusher(messaging.PusherConfig{Name: "chef", Address: "inproc://example-peers"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer background(p.Service)()
+
+	type dish struct {
+		Name string `json:"name"`
+	}
+	cooked := make(chan string)
+	for _, name := range []string{"Ann", "Bob"} {
+		w, err := messaging.NewPuller(messaging.PullerConfig{Name: name, Address: "inproc://example-peers"})
+		if err != nil {
+			log.Fatal(err)
+		}
+		err = messaging.HandleTask(w, func(_ context.Context, d dish) error {
+			cooked <- name + " cooks " + d.Name
+			return nil
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer background(w.Service)()
+	}
+
+	// Without this wait the first cook to come could get both dishes.
+	ctx := context.Background()
+	if err := p.WaitForPeers(ctx, 2); err != nil {
+		log.Fatal(err)
+	}
+	for range 2 {
+		if err := p.Push(ctx, dish{"soup"}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(<-cooked)
+	fmt.Println(<-cooked)
+	// Unordered output:
+	// Ann cooks soup
+	// Bob cooks soup
+}
+
 func ExamplePuller() {
 	w, err := messaging.NewPuller(messaging.PullerConfig{
 		Name:        "cooks",

@@ -14,11 +14,12 @@ import (
 
 // link ties one socket to a service's life: opened at each Start, closed at Stop, with what it did in the receipt.
 type link[S socket] struct {
-	svc     *service.Service
-	role    string // "pub", "sub", "push" or "pull": for errors and names
-	addrs   []address
-	options socketOptions
-	make    func(engine, socketOptions) (S, error)
+	svc      *service.Service
+	role     string // "pub", "sub", "push" or "pull": for errors and names
+	addrs    []address
+	options  socketOptions
+	interval time.Duration // between two warnings about peers
+	make     func(engine, socketOptions) (S, error)
 
 	opened  func(S) error            // before the addresses are bound and connected; may be nil
 	closing func(context.Context, S) // before the socket is closed, also where its opening failed; may be nil
@@ -51,7 +52,9 @@ func (l *link[S]) attach() error {
 
 // open makes a fresh socket, and binds and connects it.
 func (l *link[S]) open(context.Context) error {
-	s, err := l.make(engines[l.addrs[0].scheme], l.options)
+	options := l.options
+	options.refused = l.refusals()
+	s, err := l.make(engines[l.addrs[0].scheme], options)
 	if err != nil {
 		return fmt.Errorf("messaging: open %s socket of %s: %w", l.role, l.svc.Name(), err)
 	}
@@ -64,6 +67,18 @@ func (l *link[S]) open(context.Context) error {
 	l.waits.begin()
 	l.live.Store(&liveSocket[S]{s, addresses})
 	return nil
+}
+
+// refusals returns what logs the peers with which a socket did not come to terms, at its pace. It is no error of the service:
+// any stranger could make it ill.
+func (l *link[S]) refusals() func(endpoint, peer string, err error) {
+	p := pace{interval: l.interval}
+	return func(endpoint, peer string, err error) {
+		if n, due := p.add(); due {
+			l.svc.Logger().Warn("no connection: handshake failed", "socket", l.role, "endpoint", endpoint, "peer", peer,
+				"failures", n, "error", err)
+		}
+	}
 }
 
 func (l *link[S]) wire(s S) (resolved []string, err error) {
@@ -80,7 +95,7 @@ func (l *link[S]) wire(s S) (resolved []string, err error) {
 			err = s.connect(a.endpoint)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("messaging: %s of %s: %s %s: %w", l.role, l.svc.Name(), a.verb(), a.endpoint, err)
+			return nil, fmt.Errorf("messaging: %s of %s: %w", l.role, l.svc.Name(), err)
 		}
 		resolved = append(resolved, endpoint)
 	}

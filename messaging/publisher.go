@@ -110,7 +110,7 @@ func newPublisher(svc *service.Service, cfg PublisherConfig) (*Publisher, error)
 		minSubscribers:    cfg.MinSubscribers,
 	}
 	p.link = &link[pubSocket]{
-		svc: svc, role: "pub", addrs: addrs, options: cfg.socketOptions(),
+		svc: svc, role: "pub", addrs: addrs, options: cfg.socketOptions(), interval: cfg.warningInterval(),
 		make:    engine.newPub,
 		opened:  p.opened,
 		closing: p.lastHeartbeat,

@@ -75,7 +75,7 @@ func newPuller(svc *service.Service, cfg PullerConfig, bindNames bool) (*Puller,
 	p := &Puller{Service: svc}
 	p.receiver.ready = make(chan struct{})
 	p.receiver.init(cfg.Config, &link[receiveSocket]{
-		svc: svc, role: "pull", addrs: addrs, options: cfg.socketOptions(),
+		svc: svc, role: "pull", addrs: addrs, options: cfg.socketOptions(), interval: cfg.warningInterval(),
 		make:   engine.newPull,
 		opened: func(receiveSocket) error { p.receiver.reset(); return nil },
 	})

@@ -2,6 +2,7 @@ package messaging_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -86,6 +87,39 @@ func TestPushWaitsForPeer(t *testing.T) {
 		check(t, receive(t, pushed))
 		receive(t, got)
 	})
+}
+
+func TestPusherWaitsForPeers(t *testing.T) {
+	t.Parallel()
+	overCarriers(t, func(t *testing.T, carrier string) {
+		p, _ := startPusher(t, carrier, messaging.Config{})
+		check(t, p.WaitForPeers(testContext(t), 0))
+		ended, end := context.WithCancel(t.Context())
+		end()
+		for n := 1; n <= 2; n++ {
+			wantError(t, p.WaitForPeers(ended, n), context.Canceled, fmt.Sprintf("wait for %d peers", n))
+			run(t, newPuller(t, messaging.PullerConfig{Address: p.PushAddresses()[0]}))
+			check(t, p.WaitForPeers(testContext(t), n))
+		}
+	})
+}
+
+func TestWaitForPeersEndsWithService(t *testing.T) {
+	t.Parallel()
+	p := newPusher(t, messaging.PusherConfig{Address: freeAddress("inproc")})
+	wantError(t, p.WaitForPeers(t.Context(), 1), service.ErrState, "WaitForPeers", "initialized")
+	waited, entered := make(chan error, 1), make(chan struct{})
+	check(t, p.Go("task", func(context.Context) error {
+		close(entered)
+		waited <- p.WaitForPeers(context.Background(), 1)
+		return nil
+	}))
+	r := run(t, p)
+	receive(t, entered)
+	if receipt := r.stop(t); len(receipt.TasksAbandoned) != 0 {
+		t.Errorf("receipt %+v", receipt)
+	}
+	wantError(t, receive(t, waited), service.ErrStopped)
 }
 
 // unusedTCP returns an address at which nobody listens.

@@ -47,7 +47,7 @@ const pushGrace = time.Second
 type Pusher struct {
 	*service.Service
 
-	link  *link[sendSocket]
+	link  *link[pushSocket]
 	codec Codec
 }
 
@@ -71,8 +71,8 @@ func newPusher(svc *service.Service, cfg PusherConfig, bindNames bool) (*Pusher,
 		return nil, err
 	}
 	p := &Pusher{Service: svc, codec: cfg.codec()}
-	p.link = &link[sendSocket]{
-		svc: svc, role: "push", addrs: addrs, options: cfg.socketOptions(),
+	p.link = &link[pushSocket]{
+		svc: svc, role: "push", addrs: addrs, options: cfg.socketOptions(), interval: cfg.warningInterval(),
 		make:  engine.newPush,
 		grace: pushGrace,
 	}
@@ -112,7 +112,7 @@ func (p *Pusher) push(ctx context.Context, appendTo func(*bytes.Buffer) error) e
 
 // send hands the payload to a peer with room. Only where it has to wait for one does it pay for a wait that both ctx and
 // the service's stop can end.
-func (p *Pusher) send(ctx context.Context, s sendSocket, payload []byte) error {
+func (p *Pusher) send(ctx context.Context, s pushSocket, payload []byte) error {
 	err := s.send(new(impatient), payload)
 	if errors.Is(err, errWouldWait) {
 		wait, done := p.link.waits.add(ctx)
@@ -121,6 +121,21 @@ func (p *Pusher) send(ctx context.Context, s sendSocket, payload []byte) error {
 	}
 	if err != nil {
 		return p.link.failed(ctx, "Push", err)
+	}
+	return nil
+}
+
+// WaitForPeers waits until n peers are connected to take what is pushed, ctx ends, or the service stops. Push does not need
+// it: it waits for a peer by itself. But what is pushed before the others have come, the first one gets.
+func (p *Pusher) WaitForPeers(ctx context.Context, n int) error {
+	s, err := p.link.get("WaitForPeers")
+	if err != nil {
+		return err
+	}
+	ctx, done := p.link.waits.add(ctx)
+	defer done()
+	if err := s.waitPeers(ctx, n); err != nil {
+		return p.link.failed(ctx, fmt.Sprintf("wait for %d peers", n), err)
 	}
 	return nil
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/experimance/experimance-go/service"
 )
@@ -25,7 +23,7 @@ type receiver[S receiveSocket] struct {
 
 func (r *receiver[S]) init(cfg Config, l *link[S]) {
 	r.link, r.name, r.codec = l, l.role+" handler", cfg.codec()
-	r.bad.svc, r.bad.interval = l.svc, orDefault(cfg.BadMessageInterval, defaultBadMessageInterval)
+	r.bad.svc, r.bad.interval = l.svc, cfg.warningInterval()
 	r.bad.role = "messaging: " + l.role + " of " + l.svc.Name()
 }
 
@@ -119,34 +117,15 @@ func protect(name string, fn func() error) (err error) {
 	return fn()
 }
 
-// badMessages counts messages that could not be read, and warns of them, at most once per interval.
+// badMessages counts messages that could not be read, and warns of them at its pace.
 type badMessages struct {
-	svc      *service.Service
-	role     string
-	interval time.Duration
-	count    atomic.Uint64
-
-	mu   sync.Mutex
-	told uint64 // part of count that warnings have told of
-	next time.Time
-}
-
-func (b *badMessages) reset() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.count.Store(0)
-	b.told, b.next = 0, time.Time{}
+	pace
+	svc  *service.Service
+	role string
 }
 
 func (b *badMessages) report(err *BadMessageError) {
-	b.mu.Lock()
-	n, now := b.count.Add(1), time.Now()
-	untold, due := n-b.told, !now.Before(b.next)
-	if due {
-		b.told, b.next = n, now.Add(b.interval)
-	}
-	b.mu.Unlock()
-	if due {
-		b.svc.RecordWarning(fmt.Errorf("%s dropped %d unreadable since the last warning, the latest: %w", b.role, untold, err))
+	if n, due := b.add(); due {
+		b.svc.RecordWarning(fmt.Errorf("%s dropped %d unreadable since the last warning, the latest: %w", b.role, n, err))
 	}
 }

@@ -86,7 +86,7 @@ func newSubscriber(svc *service.Service, cfg SubscriberConfig) (*Subscriber, err
 	s := &Subscriber{Service: svc, topics: cfg.Topics}
 	s.routes.Store(&routes{})
 	s.receiver.init(cfg.Config, &link[subSocket]{
-		svc: svc, role: "sub", addrs: addrs, options: cfg.socketOptions(),
+		svc: svc, role: "sub", addrs: addrs, options: cfg.socketOptions(), interval: cfg.warningInterval(),
 		make:    engine.newSub,
 		opened:  s.opened,
 		closing: s.closing,

@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"context"
+	"errors"
 
 	"github.com/experimance/experimance-go/zmq"
 )
@@ -14,41 +15,87 @@ func zmqConfig(o socketOptions) zmq.Config {
 }
 
 func (zmqEngine) newPub(o socketOptions) (pubSocket, error) {
-	s, err := zmq.NewPub(zmqConfig(o))
-	return zmqPub{zmqSocket{s}, s}, err
+	common, s, err := open(zmq.NewPub, zmqConfig(o), o)
+	return zmqPub{common, s}, err
 }
 
 func (zmqEngine) newSub(o socketOptions) (subSocket, error) {
-	s, err := zmq.NewSub(zmqConfig(o))
-	return zmqSub{zmqReceiver{zmqSocket{s}, s}, s}, err
+	common, s, err := open(zmq.NewSub, zmqConfig(o), o)
+	return zmqSub{zmqReceiver{common, s}, s}, err
 }
 
 // newPush queues for peers only that are there: a task for an endpoint that nobody answers would be lost at Stop.
-func (zmqEngine) newPush(o socketOptions) (sendSocket, error) {
+func (zmqEngine) newPush(o socketOptions) (pushSocket, error) {
 	cfg := zmqConfig(o)
 	cfg.Immediate = true
-	s, err := zmq.NewPush(cfg)
-	return zmqPush{zmqSocket{s}, s}, err
+	common, s, err := open(zmq.NewPush, cfg, o)
+	return zmqPush{common, s}, err
 }
 
 func (zmqEngine) newPull(o socketOptions) (receiveSocket, error) {
-	s, err := zmq.NewPull(zmqConfig(o))
-	return zmqReceiver{zmqSocket{s}, s}, err
+	common, s, err := open(zmq.NewPull, zmqConfig(o), o)
+	return zmqReceiver{common, s}, err
 }
 
 // zmqSocket adapts what all sockets of package zmq have in common.
 type zmqSocket struct {
-	common interface {
-		Bind(endpoint string) (string, error)
-		Connect(endpoint string) error
-		Shutdown(ctx context.Context) error
-		Stats() zmq.Stats
+	common zmqCommon
+	quit   chan<- struct{} // closed when the socket is: watch ends
+	done   <-chan struct{} // closed when watch has ended
+}
+
+type zmqCommon interface {
+	Bind(endpoint string) (string, error)
+	Connect(endpoint string) error
+	Shutdown(ctx context.Context) error
+	Stats() zmq.Stats
+}
+
+// eventRoom is the room for events that wait to be looked at. What goes beyond is lost, which costs no more than a number
+// in a warning.
+const eventRoom = 64
+
+// open makes a socket whose refusals of peers are told.
+func open[S zmqCommon](create func(zmq.Config) (S, error), cfg zmq.Config, o socketOptions) (zmqSocket, S, error) {
+	events := make(chan zmq.Event, eventRoom)
+	cfg.Events = events
+	s, err := create(cfg)
+	if err != nil {
+		return zmqSocket{}, s, err
+	}
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		watch(events, quit, o.refused)
+	}()
+	return zmqSocket{s, quit, done}, s, nil
+}
+
+// watch calls refused for the handshakes that failed. Connections that only broke off are none of its business: they are
+// tried again, and those that scan ports make many of them.
+func watch(events <-chan zmq.Event, quit <-chan struct{}, refused func(endpoint, peer string, err error)) {
+	for {
+		select {
+		case e := <-events:
+			var failure *zmq.HandshakeError
+			if errors.As(e.Err, &failure) && e.Kind == zmq.EventHandshakeFailed && failure.Kind != zmq.HandshakeNetwork {
+				refused(e.Endpoint, e.Peer, failure)
+			}
+		case <-quit:
+			return
+		}
 	}
 }
 
 func (s zmqSocket) bind(endpoint string) (string, error) { return s.common.Bind(endpoint) }
 func (s zmqSocket) connect(endpoint string) error        { return s.common.Connect(endpoint) }
-func (s zmqSocket) shutdown(ctx context.Context) error   { return s.common.Shutdown(ctx) }
+
+func (s zmqSocket) shutdown(ctx context.Context) error {
+	err := s.common.Shutdown(ctx)
+	close(s.quit)
+	<-s.done
+	return err
+}
 
 func (s zmqSocket) stats() SocketStats {
 	st := s.common.Stats()
@@ -69,6 +116,7 @@ type zmqPush struct {
 }
 
 func (s zmqPush) send(ctx context.Context, payload []byte) error { return s.push.Send(ctx, payload) }
+func (s zmqPush) waitPeers(ctx context.Context, n int) error     { return s.push.WaitPeers(ctx, n) }
 
 type zmqPub struct {
 	zmqSocket

@@ -16,7 +16,8 @@ type Config struct {
 	SendHWM int
 
 	// RecvHWM is the high-water mark of receiving: how many whole messages of each peer may wait for Recv, before no
-	// more are read from that peer. 0 means 1000, a negative value no limit.
+	// more are read from that peer. What peers have left behind that are gone counts together as one peer's would, and
+	// holds back all others when it is too much. 0 means 1000, a negative value no limit.
 	RecvHWM int
 
 	// SendHWMBytes bounds the bytes that wait for each peer; a message is taken as long as the bound is not reached.
@@ -40,6 +41,12 @@ type Config struct {
 
 	// HandshakeTimeout bounds the time from a connection to the end of its handshake. 0 means 30 s.
 	HandshakeTimeout time.Duration
+
+	// MaxHandshakes bounds how many connections of each bound endpoint are in their handshake at once, and so what strangers
+	// who connect and say nothing can take: some 10 KiB, a descriptor and two goroutines each. For one more, the oldest is
+	// closed with ErrTooManyHandshakes, once it has had a tenth of a second; until then the one more waits. 0 means 1024, a
+	// negative value no limit.
+	MaxHandshakes int
 
 	// ReconnectInterval is the wait before an endpoint is connected again, give or take half of it at random. 0 means
 	// 100 ms. A negative value means never: when an attempt fails or the connection ends, that is the same as Disconnect.
@@ -140,6 +147,7 @@ func (c Config) withDefaults() Config {
 	bound(&c.MaxMessageSize, 256<<20, int64(unlimited))
 	bound(&c.MaxSubscriptionBytes, 64<<20, unlimited)
 	bound(&c.HandshakeTimeout, 30*time.Second, 0)
+	bound(&c.MaxHandshakes, 1024, unlimited)
 	bound(&c.ReconnectInterval, 100*time.Millisecond, -1)
 	bound(&c.Linger, time.Second, 0)
 	bound(&c.HeartbeatTimeout, c.HeartbeatInterval, 0)

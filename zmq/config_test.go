@@ -15,7 +15,7 @@ func TestConfig(t *testing.T) {
 		fields []string
 	}{
 		"zero":      {zmq.Config{}, nil},
-		"no limits": {zmq.Config{SendHWM: -1, RecvHWM: -1, SendHWMBytes: -1, RecvHWMBytes: -1, MaxMessageSize: -1, MaxSubscriptionBytes: -1, Linger: -1}, nil},
+		"no limits": {zmq.Config{SendHWM: -1, RecvHWM: -1, SendHWMBytes: -1, RecvHWMBytes: -1, MaxMessageSize: -1, MaxSubscriptionBytes: -1, MaxHandshakes: -1, Linger: -1}, nil},
 		"times": {
 			zmq.Config{HandshakeTimeout: -1, ReconnectInterval: -1, ReconnectMax: -1, HeartbeatInterval: -1},
 			[]string{"HandshakeTimeout", "ReconnectMax", "HeartbeatInterval"},

@@ -115,7 +115,7 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 
 	defer c.beat()()
 
-	if c.raw != nil {
+	if c.raw != nil && !s.publishes { // who sends to many must not wait for the system each time
 		p.out.lend(c.writeDirect, s.kind == "REQ" || s.kind == "REP")
 	}
 	written := make(chan struct{})
@@ -158,33 +158,39 @@ func (c *conn) subscribe(topic []byte, cancel bool) int {
 	return c.p.out.control(func(dst []byte) []byte { return wire.AppendSubscribe(dst, c.peer.Minor, cancel, topic) })
 }
 
-// writeLoop writes what waits in the pipe's queue, everything that there is with each write.
+// writeLoop writes what waits in the pipe's queue. It sleeps while there is nothing, or while a sender writes in its place; a
+// wake may be a late one, that was meant for something written long ago, or for an earlier connection.
 func (c *conn) writeLoop() {
-	q := &c.p.out
 	var b batch
 	var vec net.Buffers
 	for {
-		b = q.takeAsConsumer(b)
+		if c.p.out.reclaim() && !(c.writePending(&vec) && c.writeAll(&b, &vec)) {
+			return
+		}
+		select {
+		case <-c.more:
+		case <-c.gone:
+			return
+		}
+	}
+}
+
+// writeAll writes until nothing waits, everything that there is with each write. It reports false where nothing more is to be
+// written to the connection. b is for memory that is used again.
+func (c *conn) writeAll(b *batch, vec *net.Buffers) bool {
+	for {
+		*b = c.p.out.take(*b)
 		if b.asked {
 			c.p.s.announceRoom()
 		}
 		if b.n == 0 && len(b.ctl) == 0 {
 			if b.draining {
 				c.sayGoodbye()
-				return
 			}
-			select {
-			case <-c.more:
-			case <-c.gone:
-				return
-			}
-			if !c.writePending(&vec) {
-				return
-			}
-			continue
+			return !b.draining
 		}
-		if !c.writeOut(b, 0, &vec) {
-			return
+		if !c.writeOut(*b, 0, vec) {
+			return false
 		}
 	}
 }

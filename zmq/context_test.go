@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -96,6 +97,67 @@ func TestReceiversGiveUp(t *testing.T) {
 			t.Errorf("%d messages received, want %d", got, n)
 		}
 	})
+}
+
+// A receiver that is woken and gives up at the same moment leaves the message to another that waits.
+func TestReceiverGivesUpWoken(t *testing.T) {
+	t.Parallel()
+	overEach(t, func(t *testing.T, endpoint string) {
+		push, pull := newPush(t, zmq.Config{}), newPull(t, zmq.Config{})
+		pair(t, pull, push, endpoint)
+		receive := func(ctx context.Context) func() error {
+			return func() error {
+				m, err := pull.Recv(ctx)
+				m.Release()
+				return err
+			}
+		}
+		for range 1000 {
+			ctx, giveUp := context.WithCancel(within(t))
+			one := inBackground(receive(ctx))
+			other := inBackground(receive(within(t)))
+			letThemWait()
+			go giveUp()
+			send(t, push, "x")
+			if await(t, "the one", one) == nil {
+				send(t, push, "y")
+			}
+			check(t, await(t, "the other", other))
+		}
+	})
+}
+
+// Every receiver that waits is woken when there is a message for each, though each takes only one.
+func TestEveryReceiverIsWoken(t *testing.T) {
+	t.Parallel()
+	overEach(t, func(t *testing.T, endpoint string) {
+		push, pull := newPush(t, zmq.Config{}), newPull(t, zmq.Config{})
+		pair(t, pull, push, endpoint)
+		for range 200 {
+			var receivers []<-chan error
+			for range 4 {
+				receivers = append(receivers, inBackground(func() error {
+					m, err := pull.Recv(within(t))
+					m.Release()
+					return err
+				}))
+			}
+			letThemWait()
+			for range receivers {
+				send(t, push, "x")
+			}
+			for _, received := range receivers {
+				check(t, await(t, "a receiver", received))
+			}
+		}
+	})
+}
+
+// letThemWait gives goroutines that were just started the time to wait in their calls, most of the times.
+func letThemWait() {
+	for range 100 {
+		runtime.Gosched()
+	}
 }
 
 func TestWaitPeers(t *testing.T) {

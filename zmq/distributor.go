@@ -26,6 +26,9 @@ func (d *distributor) send(ctx context.Context, frames [][]byte) error {
 	if err != nil {
 		return err
 	}
+	if !d.prefix.matches(frames[0]) && !d.s.cfg.InvertMatching {
+		return nil // nobody wants it
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.match(frames[0])

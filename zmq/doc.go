@@ -1,11 +1,16 @@
-// Package zmq has sockets that speak ZeroMQ's protocol, ZMTP 3.1 (RFC 37), in pure Go: PUB, SUB, PUSH and PULL, over tcp
-// and, within a process, inproc. They talk to each other and to those of libzmq 4.0 and later.
+// Package zmq has sockets that speak ZeroMQ's protocol, ZMTP 3.1 (RFC 37), in pure Go: all eleven types, over tcp, ipc and,
+// within a process, inproc; in the clear, or secured by PLAIN or CURVE. They talk to each other and to those of libzmq 4.0
+// and later.
 //
 // A socket is not a connection. It may be bound to endpoints and connected to others, any number of each, at any time; it
 // finds its peers again when they were away, and routes messages by its type:
 //
 //   - [Pub] sends each message to every [Sub] that has subscribed to how it begins.
 //   - [Push] sends each message to one [Pull], to each in turn.
+//   - [Req] asks a [Rep], to each in turn, and waits for the answer.
+//   - [Dealer] and [Router] do the same without waiting: a Dealer sends to each peer in turn, a Router to the one it names.
+//   - [XPub] and [XSub] are Pub and Sub with the subscriptions as messages, for what stands between the two: a [Proxy].
+//   - [Pair] talks to one other Pair.
 //
 // A message is one frame of bytes or several, which arrive together or not at all.
 //
@@ -13,6 +18,10 @@
 //
 // All methods of all sockets may be called by any number of goroutines at once. Those that wait take a context, and end
 // with its error or when the socket is closed.
+//
+// # Security
+//
+// Config.Security says who may connect and whether the traffic is encrypted. Without it everybody may, and it is not.
 //
 // # Order
 //
@@ -24,7 +33,8 @@
 //
 // PUSH never drops a message that Send has accepted, unless the socket is closed before it could be sent, and never sends
 // it twice. But there is no acknowledgement: what was written to a peer that dies may be lost with it. PUB drops for a
-// peer that does not keep up, and a message that nobody has subscribed to goes nowhere.
+// peer that does not keep up, and a message that nobody has subscribed to goes nowhere. DEALER, REQ and PAIR wait as PUSH
+// does; XPUB, ROUTER and REP drop as PUB does.
 //
 // # Overflow
 //

@@ -20,6 +20,10 @@ var ErrMessageTooLarge = errors.New("zmq: message larger than Config.MaxMessageS
 // a larger frame, than Config.MaxSubscriptionBytes allows.
 var ErrTooManySubscriptions = errors.New("zmq: peer sent more than Config.MaxSubscriptionBytes")
 
+// ErrTooManyHandshakes is why a connection is closed that was longer in its handshake than all others, when another one
+// came in and there were as many as Config.MaxHandshakes allows.
+var ErrTooManyHandshakes = errors.New("zmq: more peers in their handshake than Config.MaxHandshakes")
+
 // ErrNoPeer is in the error of a Send that its context ended while no peer could take the message.
 var ErrNoPeer = errors.New("no peer could take the message")
 

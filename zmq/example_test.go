@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/experimance/experimance-go/zmq"
@@ -85,6 +87,59 @@ func ExamplePub_WaitSubscribers() {
 }
 
 // A message of several frames arrives as a whole.
+func ExampleCurveFleet() {
+	dir, err := os.MkdirTemp("", "keys")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	// Once: make the fleet's key. The second file, with the secret, goes to every member, and to nobody else.
+	keys, err := zmq.GenerateKeyPair()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := zmq.SaveKeyPair(filepath.Join(dir, "fleet.key"), keys); err != nil {
+		log.Fatal(err)
+	}
+
+	// Every member: the same two lines, whether its sockets bind or connect.
+	keys, err = zmq.LoadKeyPair(filepath.Join(dir, "fleet.key_secret"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg := zmq.Config{Security: zmq.CurveFleet{Keys: keys}}
+
+	pull, err := zmq.NewPull(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pull.Close()
+	endpoint, err := pull.Bind("tcp://127.0.0.1:*")
+	if err != nil {
+		log.Fatal(err)
+	}
+	push, err := zmq.NewPush(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer push.Close()
+	if err := push.Connect(endpoint); err != nil {
+		log.Fatal(err)
+	}
+
+	ctx := context.Background()
+	if err := push.Send(ctx, []byte("among ourselves")); err != nil {
+		log.Fatal(err)
+	}
+	m, err := pull.Recv(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", m.Bytes())
+	// Output: among ourselves
+}
+
 func ExampleMessage_Frames() {
 	ctx := context.Background()
 	pull, err := zmq.NewPull(zmq.Config{})

@@ -122,6 +122,30 @@ func TestSendGoesOnWithRoom(t *testing.T) {
 	})
 }
 
+// Peers that come, send and go while nobody receives lose nothing by that, however many they are.
+func TestReceiveHWMOfPeersThatGo(t *testing.T) {
+	t.Parallel()
+	const peers, each = 30, 5
+	pull := newPull(t, zmq.Config{RecvHWM: each})
+	at := bind(t, pull, wildcard)
+	for i := range peers {
+		peer := dialRaw(t, at).greet("PUSH", 1)
+		for range each {
+			peer.write(message(fmt.Sprint(i)))
+		}
+		check(t, peer.Conn.(interface{ CloseWrite() error }).CloseWrite())
+	}
+	seen := map[string]int{}
+	for range peers * each {
+		seen[recv(t, pull)]++
+	}
+	for i := range peers {
+		if n := seen[fmt.Sprint(i)]; n != each {
+			t.Errorf("%d messages of peer %d arrived, want %d", n, i, each)
+		}
+	}
+}
+
 // A peer that sends more than is received is not read from any more, and loses nothing by that.
 func TestReceiveHWMHoldsBack(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,10 @@ type inQueue struct {
 	closed   bool
 	received uint64
 	bytes    uint64
+
+	goneN    int                 // messages of peers that are gone
+	goneSize int                 // their bytes
+	held     map[*inbox]struct{} // whose readers wait because of those
 }
 
 // inbox holds what one peer sent. Its fields are guarded by its queue's mu.
@@ -30,6 +34,7 @@ type inbox struct {
 	size    int // bytes waiting
 	maxN    int
 	maxSize int
+	gone    bool  // the peer will not send any more
 	source  *pipe // inproc: the peer's pipe, whose outQueue is taken when the inbox is empty
 	next    *inbox
 	prev    *inbox
@@ -125,10 +130,41 @@ func (in *inbox) pop(m *Message) {
 			in.segs, in.head = in.segs[:0], 0
 		}
 	}
-	in.n--
-	in.size -= end
+	in.subtract(1, end)
 	if in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
 		in.unblock()
+	}
+}
+
+// subtract counts messages that do not wait any more. mu is held.
+func (in *inbox) subtract(n, size int) {
+	in.n -= n
+	in.size -= size
+	if !in.gone {
+		return
+	}
+	q, cfg := in.q, &in.p.s.cfg
+	q.goneN -= n
+	q.goneSize -= size
+	if q.goneN <= cfg.RecvHWM/2 && q.goneSize <= cfg.RecvHWMBytes/2 {
+		for other := range q.held {
+			other.unblock()
+		}
+		clear(q.held)
+	}
+}
+
+// leaveBehind notes that the peer will not send any more. What it has sent is received still, but all that such peers leave
+// behind has the bounds of one inbox: else a peer could come again and again, and each time leave as much.
+func (in *inbox) leaveBehind() {
+	q := in.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.held, in)
+	if !in.gone {
+		in.gone = true
+		q.goneN += in.n
+		q.goneSize += in.size
 	}
 }
 
@@ -234,7 +270,8 @@ func (in *inbox) drop() int {
 		seg.slab.release(seg.n)
 	}
 	clear(in.segs)
-	in.segs, in.head, in.n, in.size = in.segs[:0], 0, 0, 0
+	in.segs, in.head = in.segs[:0], 0
+	in.subtract(n, in.size)
 	return n
 }
 
@@ -263,9 +300,21 @@ func (in *inbox) notify() {
 // capacity returns how many messages may be pushed now; where none may, it asks for in.room to be signalled. A closed
 // queue takes any number, and drops them.
 func (in *inbox) capacity() int {
-	in.q.mu.Lock()
-	defer in.q.mu.Unlock()
-	if in.q.closed || in.p.s.cfg.Conflate {
+	q, cfg := in.q, &in.p.s.cfg
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return unlimited
+	}
+	if q.goneN >= cfg.RecvHWM || q.goneSize >= cfg.RecvHWMBytes {
+		if q.held == nil {
+			q.held = map[*inbox]struct{}{}
+		}
+		q.held[in] = struct{}{}
+		in.blocked = true
+		return 0
+	}
+	if cfg.Conflate {
 		return unlimited
 	}
 	free := in.maxN - in.n
@@ -306,11 +355,12 @@ func (q *inQueue) discard() {
 	}
 }
 
-// excess is what waits beyond the bounds, in messages and bytes.
+// excess is what waits beyond the bounds, in messages and bytes, of this peer and of all that are gone.
 func (in *inbox) excess() (n, size int) {
-	in.q.mu.Lock()
-	defer in.q.mu.Unlock()
-	return max(in.n-in.maxN, 0), max(in.size-in.maxSize, 0)
+	q := in.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return max(in.n-in.maxN, 0) + max(q.goneN-in.maxN, 0), max(in.size-in.maxSize, 0) + max(q.goneSize-in.maxSize, 0)
 }
 
 // close drops everything, counts it, and frees everybody who waits.
@@ -323,6 +373,10 @@ func (q *inQueue) close() {
 		in.p.s.dropped.Add(uint64(in.drop()))
 		in.unblock()
 	}
+	for in := range q.held {
+		in.unblock()
+	}
+	clear(q.held)
 	q.mu.Unlock()
 	q.arrived.wakeAll()
 }

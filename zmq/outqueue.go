@@ -222,20 +222,6 @@ type batch struct {
 func (q *outQueue) take(spare batch) batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.takeLocked(spare)
-}
-
-// takeAsConsumer is take for the consumer's own goroutine. While a sender has its part it finds nothing, and will be woken.
-func (q *outQueue) takeAsConsumer(spare batch) batch {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.lent {
-		return batch{ctl: spare.ctl[:0], segs: spare.segs[:0]}
-	}
-	return q.takeLocked(spare)
-}
-
-func (q *outQueue) takeLocked(spare batch) batch {
 	b := batch{ctl: q.ctl, segs: q.segs, n: q.n, asked: q.wantRoom}
 	q.ctl, q.segs = spare.ctl[:0], spare.segs[:0]
 	q.tail, q.n, q.size, q.wantRoom = false, 0, 0, false
@@ -245,6 +231,17 @@ func (q *outQueue) takeLocked(spare batch) batch {
 		b.draining = q.draining
 	}
 	return b
+}
+
+// reclaim notes that the consumer is awake, so that no sender will take its part. It reports false while one has it: the
+// consumer then sleeps again, and will be woken when there is something to do.
+func (q *outQueue) reclaim() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.lent {
+		q.idle = false
+	}
+	return !q.lent
 }
 
 // putBack returns what was taken and not sent, ahead of what waits.

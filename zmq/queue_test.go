@@ -107,6 +107,43 @@ func TestInboxStaysSmall(t *testing.T) {
 	}
 }
 
+// An inbox takes messages up to either bound, and lets its reader go on when it is half empty.
+func TestInboxBounds(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]Config{
+		"messages": {RecvHWM: 4, RecvHWMBytes: 1 << 20},
+		"bytes":    {RecvHWM: 1000, RecvHWMBytes: 4 * 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := testInbox(cfg)
+			for i := range 4 {
+				if free := in.capacity(); free != cfg.RecvHWM-i {
+					t.Errorf("room for %d with %d messages, want %d", free, i, cfg.RecvHWM-i)
+				}
+				s := newSlab(minSlab)
+				in.push(segment{b: appendFrames(s.b[:0], [][]byte{{1}}), slab: s, n: 1})
+			}
+			if free := in.capacity(); free != 0 {
+				t.Errorf("room for %d beyond the bound", free)
+			}
+			for i := range 2 {
+				if len(in.room) != 0 {
+					t.Errorf("the reader goes on after %d of 4 messages", i)
+				}
+				var m Message
+				if from, err := in.q.tryRecv(&m); from == nil || err != nil {
+					t.Fatal(from, err)
+				}
+			}
+			<-in.room
+			if free := in.capacity(); free != cfg.RecvHWM-2 {
+				t.Errorf("room for %d with 2 messages", free)
+			}
+		})
+	}
+}
+
 // A signal of room that nobody took does not make the next one wait, which would stop the whole socket.
 func TestStaleSignalOfRoom(t *testing.T) {
 	t.Parallel()
@@ -116,6 +153,58 @@ func TestStaleSignalOfRoom(t *testing.T) {
 		in.unblock()
 	}
 	<-in.room
+}
+
+// What peers leave behind has the bounds of one inbox together, and holds back the readers of others.
+func TestInboxesLeftBehind(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]Config{
+		"messages": {RecvHWM: 4, RecvHWMBytes: 1 << 20},
+		"bytes":    {RecvHWM: 1000, RecvHWMBytes: 4 * 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			live := testInbox(cfg)
+			q := live.q
+			for i := range 4 {
+				if live.capacity() == 0 {
+					t.Fatalf("%d messages that were left behind hold back another peer", i)
+				}
+				gone := newInbox(live.p)
+				s := newSlab(minSlab)
+				gone.push(segment{b: appendFrames(s.b[:0], [][]byte{{1}}), slab: s, n: 1})
+				gone.leaveBehind()
+			}
+			other := newInbox(live.p)
+			if live.capacity() != 0 || other.capacity() != 0 {
+				t.Fatal("nobody is held back")
+			}
+			other.leaveBehind()
+			for i := range 2 {
+				if len(live.room) != 0 {
+					t.Errorf("let go after %d of 4 messages", i)
+				}
+				var m Message
+				if from, err := q.tryRecv(&m); from == nil || err != nil {
+					t.Fatal(from, err)
+				}
+			}
+			<-live.room
+			if live.capacity() == 0 {
+				t.Error("held back for ever")
+			}
+			if len(other.room) != 0 || len(q.held) != 0 {
+				t.Error("a peer that is gone is not forgotten")
+			}
+			live.q.goneN = cfg.RecvHWM
+			live.capacity()
+			q.close()
+			<-live.room
+			if live.capacity() == 0 {
+				t.Error("held back by a closed queue")
+			}
+		})
+	}
 }
 
 func TestReconnectWaits(t *testing.T) {

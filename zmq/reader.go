@@ -54,7 +54,7 @@ func (c *conn) readLoop() error {
 		r.makeSpace()
 		limit := len(r.slab.b)
 		if r.need > largeRead {
-			limit = min(limit, r.next+r.need) // a large message has its slab for itself
+			limit = r.next + min(limit-r.next, r.need) // a large message has its slab for itself
 		}
 		n, err := c.nc.Read(r.slab.b[r.end:limit])
 		r.c.seen()
@@ -62,25 +62,30 @@ func (c *conn) readLoop() error {
 			r.want *= 4
 		}
 		r.end += n
-		if errors.Is(err, io.EOF) && r.end > r.next {
-			return io.ErrUnexpectedEOF
-		}
 		if err != nil {
-			return err
+			return r.finish(err)
 		}
 	}
 }
 
-// scan looks at everything that was read, and hands over the whole messages in it.
+// finish hands over what came with the end of the connection, and returns the reason for that.
+func (r *reader) finish(end error) error {
+	if err := r.scan(); err != nil {
+		return err
+	}
+	if errors.Is(end, io.EOF) && r.end > r.next {
+		return io.ErrUnexpectedEOF
+	}
+	return end
+}
+
+// scan looks at everything that was read, and hands over the whole messages in it, those before an error included.
 func (r *reader) scan() error {
 	for {
 		r.skim()
-		more, err := r.frame()
-		if err != nil {
+		if more, err := r.frame(); err != nil || !more {
+			r.deliver()
 			return err
-		}
-		if !more {
-			return r.deliver()
 		}
 	}
 }
@@ -166,9 +171,7 @@ func (r *reader) message(flags byte, body []byte, frame int) error {
 
 // waitRoom hands over what is there and waits until the inbox takes more.
 func (r *reader) waitRoom() error {
-	if err := r.deliver(); err != nil {
-		return err
-	}
+	r.deliver()
 	in := r.c.p.in
 	r.c.stalled.Store(true)
 	defer func() {
@@ -191,7 +194,7 @@ func (r *reader) waitRoom() error {
 }
 
 // deliver hands the whole messages over to the inbox.
-func (r *reader) deliver() error {
+func (r *reader) deliver() {
 	if r.count > 0 {
 		r.slab.retain(r.count)
 		r.c.p.in.push(segment{b: r.slab.b[r.start:r.next:r.next], slab: r.slab, n: r.count})
@@ -199,7 +202,6 @@ func (r *reader) deliver() error {
 	}
 	r.start = r.next
 	r.room = 0
-	return nil
 }
 
 // command obeys the command frame at pos. Those that are unknown are ignored, as RFC 37 asks.
@@ -217,24 +219,23 @@ func (r *reader) command(flags byte, body []byte, frame int) error {
 	case wire.CommandError:
 		err = refusal(data)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		r.skip(frame)
 	}
-	return r.skip(frame)
+	return err
 }
 
 // skip goes on behind the command frame at pos. One between the frames of a message, where libzmq puts its heartbeats, is cut
 // out, so that the message is in one piece.
-func (r *reader) skip(frame int) error {
+func (r *reader) skip(frame int) {
 	if r.pos != r.next {
 		copy(r.slab.b[r.pos:], r.slab.b[r.pos+frame:r.end])
 		r.end -= frame
-		return nil
+		return
 	}
-	err := r.deliver()
+	r.deliver()
 	r.pos += frame
 	r.start, r.next = r.pos, r.pos
-	return err
 }
 
 // refusal is the error of a peer that took exception to us after we had accepted it.
@@ -249,15 +250,14 @@ func refusal(data []byte) error {
 // subscription passes on what the peer wants, or no longer wants, as long as that is not too much. It is the frame at pos.
 func (r *reader) subscription(topic []byte, cancel bool, frame int) error {
 	if r.pos == r.next {
-		if err := r.deliver(); err != nil { // so that it does not overtake messages
-			return err
-		}
+		r.deliver() // so that it does not overtake messages
 	}
 	p := r.c.p
 	if p.s.pat.subscription(p, topic, cancel) > p.s.cfg.MaxSubscriptionBytes {
 		return ErrTooManySubscriptions
 	}
-	return r.skip(frame)
+	r.skip(frame)
+	return nil
 }
 
 // maxPongs bounds the bytes of answers that wait for a peer that sends PINGs and reads nothing.
@@ -293,7 +293,7 @@ func (r *reader) makeSpace() {
 	case partial == 0 && capacity >= size && r.slab.sole():
 		r.moveTo(r.slab) // nobody looks at it any more: begin again at its front
 	case r.next == 0 && capacity >= size && free > 0:
-	case r.next+r.need <= capacity && free >= min(size, capacity)/4:
+	case r.need <= capacity-r.next && free >= min(size, capacity)/4:
 	default:
 		old := r.slab
 		r.moveTo(newSlab(size))

@@ -123,6 +123,7 @@ func (r *requester) mayRequest() error {
 // envelope returns the frames that go before the next request. turnMu is held.
 func (r *requester) envelope() [][]byte {
 	all := r.scratch[:0]
+	r.scratch = nil // another request may begin before this one's Send is at its end
 	if r.s.cfg.Correlate {
 		r.id++
 		all = append(all, binary.BigEndian.AppendUint32(nil, r.id))

@@ -24,7 +24,9 @@ type sealedConn struct {
 
 // newSealedConn returns a connection on which buffered was read already.
 func newSealedConn(nc net.Conn, sealer mechanism.Sealer, buffered []byte, limit int64) *sealedConn {
-	c := &sealedConn{Conn: nc, sealer: sealer, limit: max(limit, limit+int64(mechanism.CurveOverhead)), raw: make([]byte, max(firstRead, len(buffered)))}
+	const overhead = int64(mechanism.CurveOverhead)
+	limit = min(limit, int64(unlimited)-overhead-wire.MaxHeader) + overhead // so that a whole frame's size is a number
+	c := &sealedConn{Conn: nc, sealer: sealer, limit: limit, raw: make([]byte, max(firstRead, len(buffered)))}
 	c.end = copy(c.raw, buffered)
 	return c
 }
@@ -115,7 +117,7 @@ func (c *sealedConn) fill(need int) error {
 	return err
 }
 
-// Write seals and writes whole plain frames. It returns how many bytes of them have gone out for certain.
+// Write seals and writes whole plain frames. It returns how many bytes of them have gone out whole.
 func (c *sealedConn) Write(b []byte) (int, error) {
 	sent, sealed := 0, 0
 	for sealed < len(b) {
@@ -125,12 +127,25 @@ func (c *sealedConn) Write(b []byte) (int, error) {
 		if len(c.out) < largeRead && sealed < len(b) {
 			continue
 		}
-		_, err := c.Conn.Write(c.out)
-		c.out = c.out[:0]
+		n, err := c.Conn.Write(c.out)
 		if err != nil {
-			return sent, err
+			return sent + opened(b[sent:], c.out[:n]), err
 		}
+		c.out = c.out[:0]
 		sent = sealed
 	}
 	return sent, nil
+}
+
+// opened returns how many bytes of the frames in plain are in the whole ones of the sealed frames that were written.
+func opened(plain, written []byte) int {
+	size := 0
+	for {
+		_, body, head, err := wire.ParseHeader(written)
+		if err != nil || head == 0 || int64(len(written)-head) < body {
+			return size
+		}
+		_, end, _ := firstFrame(plain[size:])
+		size, written = size+end, written[head+int(body):]
+	}
 }

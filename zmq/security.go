@@ -10,29 +10,69 @@ type Security = mechanism.Security
 // The settings of the security mechanisms. The server is the one that decides who may connect; it need not be the one that
 // binds, except with CurveFleet.
 type (
-	// NullServer asks an Authenticator about each peer, whose network address is all that is known of it.
+	// NullServer asks an Authenticator about each peer that connects, whose network address is all that is known of it. Its
+	// peers have no Security.
+	//
+	//	Authenticator Authenticator // decides about peers; required
+	//	Domain        string        // handed to the Authenticator
 	NullServer = mechanism.NullServer
 	// PlainServer asks each peer for a username and a password (RFC 24), which travel in the clear.
+	//
+	//	Authenticator Authenticator // decides about the credentials; required; Passwords makes one
+	//	Domain        string        // handed to the Authenticator
 	PlainServer = mechanism.PlainServer
-	// PlainClient shows a username and a password.
+	// PlainClient shows a username and a password to a PlainServer.
+	//
+	//	Username, Password string // at most 255 bytes each
 	PlainClient = mechanism.PlainClient
-	// CurveServer lets peers in by their public keys, and encrypts and authenticates all traffic (RFC 26).
+	// CurveServer lets peers in by their public keys, and encrypts and authenticates all traffic (RFC 26). One of Clients
+	// and Authenticator is required; where both are set a peer must please both. AllowAny lets in everybody who knows the
+	// server's public key.
+	//
+	//	Keys          KeyPair       // whose public key the clients know; required
+	//	Clients       *KeySet       // the public keys that may connect; may be changed at any time
+	//	Authenticator Authenticator // decides about each client
+	//	Domain        string        // handed to the Authenticator
 	CurveServer = mechanism.CurveServer
 	// CurveClient connects to a CurveServer whose public key it knows.
+	//
+	//	Keys      KeyPair   // by whose public key the server knows this client; required
+	//	ServerKey PublicKey // of the server; required
 	CurveClient = mechanism.CurveClient
-	// CurveFleet makes every peer that is connected to a CurveServer and every one that connects a CurveClient.
+	// CurveFleet closes a fleet to strangers with one setting for all: the end that is bound acts as a CurveServer, the end
+	// that connects as a CurveClient. Keys alone is enough: then all members share one pair.
+	//
+	//	Keys      KeyPair   // this peer's own pair; required
+	//	ServerKey PublicKey // of those that this peer connects to; default: the public key of Keys
+	//	Members   *KeySet   // the public keys that may connect to this peer; default: that of Keys
 	CurveFleet = mechanism.CurveFleet
 )
 
 // What an Authenticator is asked and answers, after ZAP (RFC 27).
 type (
-	// Authenticator decides whether a peer may connect. It is called by many goroutines at once.
+	// Authenticator decides whether a peer may connect. It is called during each handshake, by many goroutines at once; the
+	// context ends with the handshake's time. With an error the peer is refused.
+	//
+	//	func(ctx context.Context, r AuthRequest) (Decision, error)
 	Authenticator = mechanism.Authenticator
-	// AuthRequest is what is known of a peer that asks to be accepted.
+	// AuthRequest is what is known of a peer that asks to be accepted. Printed or logged, it does not show the password.
+	//
+	//	Domain    string    // of the server's settings
+	//	Address   string    // the peer's network address; for tcp the IP without the port
+	//	Identity  []byte    // as the peer claims; nil where it has none, and always with PLAIN
+	//	Mechanism string    // "NULL", "PLAIN" or "CURVE"
+	//	Username  string    // with PLAIN
+	//	Password  string    // with PLAIN
+	//	PublicKey PublicKey // with CURVE; the peer has proved that it holds the secret half
 	AuthRequest = mechanism.AuthRequest
-	// Decision is an Authenticator's answer; the zero Decision refuses.
+	// Decision is an Authenticator's answer; Accept and Refuse make one, and the zero Decision refuses.
+	//
+	//	Status   Status            // lets the peer in where it is StatusSuccess; 0 is StatusAuthenticationFailure
+	//	Reason   string            // for this end's events and logs; the peer is told the status alone
+	//	UserID   string            // who the peer is; empty stands for the name in its credentials
+	//	Metadata map[string]string // what else is known of the user
 	Decision = mechanism.Decision
-	// Status is the status code of a Decision.
+	// Status is the status code of a Decision, an int.
 	Status = mechanism.Status
 )
 
@@ -49,11 +89,24 @@ var ErrAuthentication = mechanism.ErrAuthentication
 
 // Keys of CURVE.
 type (
-	// KeyPair is a long-term identity: a secret key and its public key.
+	// KeyPair is a long-term identity: a secret key and its public key. GenerateKeyPair, LoadKeyPair and ParseSecretKey make
+	// one. Printed or logged, it shows the public key only.
+	//
+	//	Public() PublicKey // for the other end
+	//	Secret() string    // in Z85, 40 characters, for a safe place
+	//	IsZero() bool      // whether it holds no keys
 	KeyPair = mechanism.KeyPair
-	// PublicKey is the public half of a KeyPair, the name under which its owner is known.
+	// PublicKey is the public half of a KeyPair, the name under which its owner is known: 32 bytes, comparable, shown by
+	// String in Z85, 40 characters, and as such in JSON, too.
 	PublicKey = mechanism.PublicKey
-	// KeySet is a set of public keys that may connect, and may change while sockets use it.
+	// KeySet is a set of public keys that may connect. NewKeySet makes one. It may change while sockets use it: that concerns
+	// the connections to come, those that exist stay. It must not be copied.
+	//
+	//	Add(keys ...PublicKey)
+	//	Remove(keys ...PublicKey)
+	//	Replace(keys ...PublicKey) // these in the place of all others, in one step
+	//	Has(key PublicKey) bool
+	//	Len() int
 	KeySet = mechanism.KeySet
 )
 
@@ -83,7 +136,8 @@ func ParseSecretKey(text string) (KeyPair, error) { return mechanism.ParseSecret
 func ParsePublicKey(text string) (PublicKey, error) { return mechanism.ParsePublicKey(text) }
 
 // SaveKeyPair writes two key files that Python's zmq.auth reads as well: path, with the public key, and path with "_secret"
-// behind it, with both keys, which nobody but the owner may read (mode 0600). A file that exists is never overwritten.
+// behind it, with both keys, which nobody but the owner may read (mode 0600). By custom path ends in ".key". A file that
+// exists is never overwritten: the error then is fs.ErrExist.
 func SaveKeyPair(path string, pair KeyPair) error { return mechanism.SaveKeyPair(path, pair) }
 
 // LoadKeyPair reads a secret key file, of SaveKeyPair or of Python's zmq.auth. It refuses a file that others than its owner

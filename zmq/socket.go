@@ -150,8 +150,11 @@ func (s *socket) addPipe(p *pipe) bool {
 	return true
 }
 
-// dropPipe forgets a pipe for good and hands what waited in it to the pattern.
+// dropPipe forgets a pipe for good and hands what waited in it to the pattern. What came by it is received still.
 func (s *socket) dropPipe(p *pipe) {
+	if p.in != nil {
+		p.in.leaveBehind()
+	}
 	s.abandon(p)
 	s.mu.Lock()
 	delete(s.pipes, p)

@@ -23,11 +23,12 @@ type streamListener struct {
 	bound    context.Context // ends with stop, and the handshakes with it
 	unbind   context.CancelFunc
 	pending  sync.WaitGroup // the accept loop, and handshakes
+	crowd    *crowd         // of those in their handshake
 }
 
 // listenStream binds. Connections wait with the system until start.
 func (s *socket) listenStream(ep endpoint) (listener, string, error) {
-	t := &streamListener{s: s}
+	t := &streamListener{s: s, crowd: newCrowd(s.cfg.MaxHandshakes)}
 	if ep.transport == "ipc" {
 		var err error
 		if ep.name, err = preparePath(ep.name); err != nil {
@@ -94,8 +95,13 @@ func (t *streamListener) accept() {
 		switch {
 		case err == nil:
 			s.emit(EventAccepted, t.endpoint, nc.RemoteAddr().String(), nil)
+			handshake, leave, ok := t.crowd.enter(t.bound)
+			if !ok {
+				nc.Close()
+				return
+			}
 			t.pending.Add(1)
-			s.wg.Go(func() { t.serve(nc) })
+			s.wg.Go(func() { t.serve(handshake, leave, nc) })
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // out of descriptors, for instance: the listener is as good as before
@@ -107,10 +113,11 @@ func (t *streamListener) accept() {
 	}
 }
 
-// serve does a connection's handshake, and serves it to its end.
-func (t *streamListener) serve(nc net.Conn) {
+// serve does a connection's handshake, which handshake bounds and leave ends, and serves it to its end.
+func (t *streamListener) serve(handshake context.Context, leave func(), nc net.Conn) {
 	defer nc.Close()
-	c := t.s.welcome(t.bound, nc, t.endpoint)
+	c := t.s.welcome(handshake, nc, t.endpoint)
+	leave()
 	t.pending.Done()
 	if c != nil {
 		t.s.serveAccepted(c)

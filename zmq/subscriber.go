@@ -44,8 +44,7 @@ func (s *subscriber) change(prefix string, cancel bool) error {
 
 // wanted filters on receipt: a peer may not have heard of an Unsubscribe yet, or not filter at all.
 func (s *subscriber) wanted(topic []byte) bool {
-	var found [1]struct{}
-	return len(s.prefix.match(found[:0], topic)) > 0 != s.s.cfg.InvertMatching
+	return s.prefix.matches(topic) != s.s.cfg.InvertMatching
 }
 
 func (s *subscriber) subscribe(prefix string) {

@@ -3,95 +3,159 @@ package zmq
 import (
 	"bytes"
 	"slices"
+	"sync/atomic"
 )
 
 // trie maps prefixes to the values that hold them. Finding those whose prefix begins a topic takes one walk down, however
 // many prefixes there are. Its edges are labelled with runs of bytes, so that its size is that of the prefixes.
+//
+// A change replaces the nodes on its path, so that match needs no lock. Changes themselves must come one after the other.
 type trie[T comparable] struct {
+	root atomic.Pointer[node[T]] // nil for an empty trie
+}
+
+// node is a node of a trie. It is never changed.
+type node[T comparable] struct {
 	label    []byte
 	values   []T
-	children []*trie[T] // sorted by the first byte of their labels
-}
-
-// child returns the child whose label begins with c, and where it is or would be.
-func (t *trie[T]) child(c byte) (int, bool) {
-	return slices.BinarySearchFunc(t.children, c, func(n *trie[T], c byte) int { return int(n.label[0]) - int(c) })
-}
-
-// add puts v at prefix. It reports whether v was not there yet, and whether nothing was.
-func (t *trie[T]) add(prefix []byte, v T) (added, first bool) {
-	if len(prefix) == 0 {
-		if slices.Contains(t.values, v) {
-			return false, false
-		}
-		t.values = append(t.values, v)
-		return true, len(t.values) == 1
-	}
-	i, ok := t.child(prefix[0])
-	if !ok {
-		leaf := &trie[T]{label: bytes.Clone(prefix), values: []T{v}}
-		t.children = slices.Insert(t.children, i, leaf)
-		return true, true
-	}
-	n := t.children[i]
-	common := commonPrefix(n.label, prefix)
-	if common < len(n.label) { // in memory of its own: the longer label may go away and this one stay
-		upper := &trie[T]{label: bytes.Clone(n.label[:common]), children: []*trie[T]{n}}
-		n.label = n.label[common:]
-		t.children[i] = upper
-		n = upper
-	}
-	return n.add(prefix[common:], v)
-}
-
-// remove takes v away from prefix. It reports whether v was there, and whether nothing is there any more.
-func (t *trie[T]) remove(prefix []byte, v T) (removed, last bool) {
-	if len(prefix) == 0 {
-		i := slices.Index(t.values, v)
-		if i >= 0 {
-			t.values = slices.Delete(t.values, i, i+1)
-		}
-		return i >= 0, i >= 0 && len(t.values) == 0
-	}
-	i, ok := t.child(prefix[0])
-	if !ok || !bytes.HasPrefix(prefix, t.children[i].label) {
-		return false, false
-	}
-	n := t.children[i]
-	if removed, last = n.remove(prefix[len(n.label):], v); removed {
-		t.prune(i)
-	}
-	return removed, last
-}
-
-// prune removes the child at i where it has become superfluous.
-func (t *trie[T]) prune(i int) {
-	n := t.children[i]
-	switch {
-	case len(n.values) > 0:
-	case len(n.children) == 0:
-		t.children = slices.Delete(t.children, i, i+1)
-	case len(n.children) == 1: // join the two edges
-		below := n.children[0]
-		below.label = append(bytes.Clone(n.label), below.label...)
-		t.children[i] = below
-	}
+	keys     []byte // the first byte of each child's label, in order
+	children []*node[T]
 }
 
 // match appends to dst the values of every prefix of topic. A value that holds several of them is there several times.
 func (t *trie[T]) match(dst []T, topic []byte) []T {
-	for {
-		dst = append(dst, t.values...)
-		if len(topic) == 0 {
-			return dst
-		}
-		i, ok := t.child(topic[0])
-		if !ok || !bytes.HasPrefix(topic, t.children[i].label) {
-			return dst
-		}
-		t = t.children[i]
-		topic = topic[len(t.label):]
+	n := t.root.Load()
+	if n == nil {
+		return dst
 	}
+	for {
+		dst = append(dst, n.values...)
+		if n = n.next(topic); n == nil {
+			return dst
+		}
+		topic = topic[len(n.label):]
+	}
+}
+
+// matches reports whether there is a value at a prefix of topic.
+func (t *trie[T]) matches(topic []byte) bool {
+	n := t.root.Load()
+	for n != nil {
+		if len(n.values) > 0 {
+			return true
+		}
+		if n = n.next(topic); n != nil {
+			topic = topic[len(n.label):]
+		}
+	}
+	return false
+}
+
+// next returns the child whose label begins topic, nil where there is none.
+func (n *node[T]) next(topic []byte) *node[T] {
+	if len(topic) == 0 {
+		return nil
+	}
+	i := bytes.IndexByte(n.keys, topic[0])
+	if i < 0 || !bytes.HasPrefix(topic, n.children[i].label) {
+		return nil
+	}
+	return n.children[i]
+}
+
+// add puts v at prefix. It reports whether v was not there yet, and whether nothing was.
+func (t *trie[T]) add(prefix []byte, v T) (added, first bool) {
+	root := t.root.Load()
+	if root == nil {
+		root = &node[T]{}
+	}
+	root, added, first = root.with(bytes.Clone(prefix), v)
+	t.root.Store(root)
+	return added, first
+}
+
+// remove takes v away from prefix. It reports whether v was there, and whether nothing is there any more.
+func (t *trie[T]) remove(prefix []byte, v T) (removed, last bool) {
+	root := t.root.Load()
+	if root == nil {
+		return false, false
+	}
+	root, removed, last = root.without(prefix, v)
+	t.root.Store(root)
+	return removed, last
+}
+
+// with returns the node with v at prefix below it.
+func (n *node[T]) with(prefix []byte, v T) (changed *node[T], added, first bool) {
+	if len(prefix) == 0 {
+		if slices.Contains(n.values, v) {
+			return n, false, false
+		}
+		c := *n
+		c.values = append(slices.Clip(n.values), v)
+		return &c, true, len(c.values) == 1
+	}
+	i, ok := slices.BinarySearch(n.keys, prefix[0])
+	if !ok {
+		c := *n
+		c.keys = slices.Insert(slices.Clone(n.keys), i, prefix[0])
+		c.children = slices.Insert(slices.Clone(n.children), i, &node[T]{label: prefix, values: []T{v}})
+		return &c, true, true
+	}
+	child := n.children[i]
+	common := commonPrefix(child.label, prefix)
+	if common < len(child.label) { // in memory of its own: the longer label may go away and this one stay
+		lower := *child
+		lower.label = bytes.Clone(child.label[common:])
+		child = &node[T]{label: bytes.Clone(child.label[:common]), keys: []byte{lower.label[0]}, children: []*node[T]{&lower}}
+	}
+	below, added, first := child.with(bytes.Clone(prefix[common:]), v)
+	if !added {
+		return n, false, false
+	}
+	return n.replace(i, below), true, first
+}
+
+// without returns the node without v at prefix below it.
+func (n *node[T]) without(prefix []byte, v T) (changed *node[T], removed, last bool) {
+	if len(prefix) == 0 {
+		i := slices.Index(n.values, v)
+		if i < 0 {
+			return n, false, false
+		}
+		c := *n
+		c.values = slices.Delete(slices.Clone(n.values), i, i+1)
+		return &c, true, len(c.values) == 0
+	}
+	child := n.next(prefix)
+	if child == nil {
+		return n, false, false
+	}
+	below, removed, last := child.without(prefix[len(child.label):], v)
+	if !removed {
+		return n, false, false
+	}
+	i := bytes.IndexByte(n.keys, prefix[0])
+	switch {
+	case len(below.values) == 0 && len(below.children) == 0:
+		c := *n
+		c.keys = slices.Delete(slices.Clone(n.keys), i, i+1)
+		c.children = slices.Delete(slices.Clone(n.children), i, i+1)
+		return &c, true, last
+	case len(below.values) == 0 && len(below.children) == 1: // join the two edges
+		lower := *below.children[0]
+		lower.label = append(slices.Clip(below.label), lower.label...)
+		below = &lower
+	}
+	return n.replace(i, below), true, last
+}
+
+// replace returns the node with another child at index i.
+func (n *node[T]) replace(i int, child *node[T]) *node[T] {
+	c := *n
+	c.children = slices.Clone(n.children)
+	c.children[i] = child
+	return &c
 }
 
 func commonPrefix(a, b []byte) int {

@@ -38,6 +38,6 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return failure(cmd.Help()) },
 	}
-	root.AddCommand(newDemo(), newWorker(), newPub(), newSub(), newPush(), newPull(), newVersion())
+	root.AddCommand(newDemo(), newWorker(), newPub(), newSub(), newPush(), newPull(), newBench(), newVersion())
 	return root
 }

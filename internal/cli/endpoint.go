@@ -57,6 +57,11 @@ func (e *endpoint) context() (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, e.timeout, errTimeout)
 }
 
+// start starts a service, which takes no time that counts: that ctx ends meanwhile shows in what comes next.
+func start(ctx context.Context, svc service.Lifecycle) error {
+	return failure(svc.Start(context.WithoutCancel(ctx)))
+}
+
 // announce writes the addresses that were chosen by the system.
 func (e *endpoint) announce(out io.Writer, name string, resolved []string) {
 	for i, asked := range e.addresses {

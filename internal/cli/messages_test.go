@@ -189,20 +189,24 @@ func TestCount(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		status int
-		args   []string
+		status  int
+		timeout string
+		args    []string
 	}{
-		{124, []string{"push", `{}`}},
-		{124, []string{"pub", "--topic", "t", `{}`}},
-		{124, []string{"sub", "--count", "1"}},
-		{124, []string{"pull", "--count", "1"}},
-		{0, []string{"sub"}},
-		{0, []string{"pull"}},
-		{0, []string{"pub", "--wait", "0", "--topic", "t", `{}`}},
+		{124, "20ms", []string{"push", `{}`}},
+		{124, "20ms", []string{"pub", "--topic", "t", `{}`}},
+		{124, "20ms", []string{"sub", "--count", "1"}},
+		{124, "20ms", []string{"pull", "--count", "1"}},
+		{124, "1ns", []string{"pub", "--wait", "0", "--topic", "t", `{}`}},
+		{0, "20ms", []string{"sub"}},
+		{0, "20ms", []string{"pull"}},
+		{0, "1ns", []string{"pull"}},
+		{0, "1h", []string{"pub", "--wait", "0", "--topic", "t", `{}`}},
 	} {
-		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+		args := append(tt.args, "--timeout", tt.timeout)
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()
-			start(t, nil, append(tt.args, "--address", anyPort, "--timeout", "50ms")...).wantExit(tt.status)
+			start(t, nil, append(args, "--address", anyPort)...).wantExit(tt.status)
 		})
 	}
 }
@@ -225,6 +229,7 @@ func TestUsage(t *testing.T) {
 		{"--wait is negative", []string{"pub", "--wait", "-1"}},
 		{"a MESSAGE needs a --topic", []string{"pub", "{}"}},
 		{"accepts at most 1 arg", []string{"push", "{}", "{}"}},
+		{"are <message-size> <roundtrip-count>; 1 given", []string{"bench", "inproc_lat", "10"}},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			t.Parallel()

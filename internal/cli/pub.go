@@ -56,8 +56,8 @@ func pub(cmd *cobra.Command, args []string, e endpoint, topic string, wait int) 
 	if err != nil {
 		return err // of the command line
 	}
-	if err := p.Start(ctx); err != nil {
-		return failure(err)
+	if err := start(ctx, p); err != nil {
+		return err
 	}
 	e.announce(cmd.ErrOrStderr(), cmd.CommandPath(), p.PubAddresses())
 	pub := &topicSender{p: p, topic: topic, wait: wait, heard: make(map[string]bool)}

@@ -38,8 +38,8 @@ func pull(cmd *cobra.Command, e endpoint) error {
 	if err := p.HandleTaskRaw(r.handle); err != nil {
 		return failure(err)
 	}
-	if err := p.Start(ctx); err != nil {
-		return failure(err)
+	if err := start(ctx, p); err != nil {
+		return err
 	}
 	e.announce(cmd.ErrOrStderr(), cmd.CommandPath(), p.PullAddresses())
 	return r.run(ctx)

@@ -36,8 +36,8 @@ func push(cmd *cobra.Command, args []string, e endpoint) error {
 	if err != nil {
 		return err // of the command line
 	}
-	if err := p.Start(ctx); err != nil {
-		return failure(err)
+	if err := start(ctx, p); err != nil {
+		return err
 	}
 	e.announce(cmd.ErrOrStderr(), cmd.CommandPath(), p.PushAddresses())
 	return sender{

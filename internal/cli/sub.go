@@ -40,8 +40,8 @@ func sub(cmd *cobra.Command, e endpoint, topics []string) error {
 	if err := s.HandleDefault(r.handle); err != nil {
 		return failure(err)
 	}
-	if err := s.Start(ctx); err != nil {
-		return failure(err)
+	if err := start(ctx, s); err != nil {
+		return err
 	}
 	e.announce(cmd.ErrOrStderr(), cmd.CommandPath(), s.SubAddresses())
 	return r.run(ctx)

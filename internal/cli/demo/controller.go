@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"time"
@@ -100,7 +101,7 @@ func (c *controller) muster(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, musterTimeout, errLate)
 	defer cancel()
 	listening := make(chan error, 1)
-	go func() { listening <- c.WaitForSubscribers(ctx, topicFleet, n) }()
+	go func() { listening <- errors.Join(c.WaitForSubscribers(ctx, topicFleet, n), c.WaitForPeers(ctx, n)) }()
 	err := c.await(ctx, func() bool {
 		present := 0
 		for _, p := range c.fleet.all {
@@ -108,8 +109,8 @@ func (c *controller) muster(ctx context.Context) error {
 				present++
 			}
 		}
-		connected := c.PushStats().Peers >= n && c.PullStats().Peers >= n+1 // the probe is a peer, too
-		return c.deaths > 0 || present == n && connected && len(listening) > 0
+		reporting := c.PullStats().Peers > n // the probe is a peer, too
+		return c.deaths > 0 || present == n && reporting && len(listening) > 0
 	})
 	if err == nil && c.deaths > 0 {
 		p := c.unburied[0]

@@ -22,15 +22,16 @@ func (Engine) Version() string { return "working tree" }
 
 // Open opens a socket with the zero zmq.Config, apart from what opt asks for.
 func (Engine) Open(kind engine.Kind, opt engine.Options) (engine.Socket, error) {
-	if opt.Carrier == engine.IPC {
-		return nil, engine.Unsupported("no ipc in this engine")
-	}
-	if opt.Curve != nil {
-		return nil, engine.Unsupported("no CURVE in this engine")
-	}
 	var cfg zmq.Config
 	if opt.Unbounded {
 		cfg.SendHWM, cfg.SendHWMBytes, cfg.RecvHWM, cfg.RecvHWMBytes = -1, -1, -1, -1
+	}
+	if opt.Curve != nil {
+		security, err := curve(opt.Curve)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Security = security
 	}
 	switch kind {
 	case engine.Push:
@@ -41,9 +42,27 @@ func (Engine) Open(kind engine.Kind, opt engine.Options) (engine.Socket, error) 
 		return open(zmq.NewPub(cfg))
 	case engine.Sub:
 		return open(zmq.NewSub(cfg))
+	case engine.Req:
+		return open(zmq.NewReq(cfg))
+	case engine.Rep:
+		return open(zmq.NewRep(cfg))
 	default:
 		return nil, engine.NoKind(kind)
 	}
+}
+
+// curve turns the keys of both sides into one side's settings.
+func curve(keys *engine.Curve) (zmq.Security, error) {
+	if keys.Server {
+		pair, err := zmq.ParseSecretKey(keys.ServerSecret)
+		return zmq.CurveServer{Keys: pair, Authenticator: zmq.AllowAny}, err
+	}
+	server, err := zmq.ParsePublicKey(keys.ServerPublic)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := zmq.ParseSecretKey(keys.ClientSecret)
+	return zmq.CurveClient{Keys: pair, ServerKey: server}, err
 }
 
 // What the sockets of package zmq have, each as far as its type goes.
