@@ -59,13 +59,11 @@ func needC(t *testing.T) string {
 // start runs the program and waits until it is ready. It ends with the test at the latest.
 func (p program) start(t *testing.T, args ...string) *peer {
 	t.Helper()
-	name := needPython(t)
 	if p == inC {
-		name = needC(t)
-	} else {
-		args = append([]string{"-B", filepath.Join("peers", "any_socket.py")}, args...)
+		return startCommand(t, string(p), exec.Command(needC(t), args...))
 	}
-	return startCommand(t, string(p), exec.Command(name, args...))
+	args = append([]string{"-B", filepath.Join("peers", "any_socket.py")}, args...)
+	return startCommand(t, string(p), exec.Command(needPython(t), args...))
 }
 
 // startCommand runs any command that speaks as a peer does, and waits until it is ready.

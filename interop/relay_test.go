@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"errors"
 	"io"
 	"net"
 	"strings"
@@ -17,7 +16,7 @@ type relay struct {
 	listener net.Listener
 	target   string
 	alter    func(position int, b []byte)
-	watch    io.Writer // sees what the target sends; nil for nobody
+	watch    func(flags byte) // sees the frames that the target sends; nil for nobody
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -26,13 +25,8 @@ type relay struct {
 }
 
 // startRelay relays connections to an endpoint, until the end of the test. alter may change what passes, given its
-// position in the stream.
-func startRelay(t *testing.T, endpoint string, alter func(position int, b []byte)) *relay {
-	t.Helper()
-	return newRelay(t, endpoint, alter, nil)
-}
-
-func newRelay(t *testing.T, endpoint string, alter func(position int, b []byte), watch io.Writer) *relay {
+// position in the stream; watch sees the frames that the endpoint's owner sends, and may be nil.
+func startRelay(t *testing.T, endpoint string, alter func(position int, b []byte), watch func(flags byte)) *relay {
 	t.Helper()
 	l, err := net.Listen("tcp", strings.TrimSuffix(strings.TrimPrefix(wildcard(), "tcp://"), "*")+"0")
 	if err != nil {
@@ -65,8 +59,12 @@ func (r *relay) serve() {
 			to.Close()
 		}
 		r.mu.Unlock()
-		r.wg.Go(func() { r.pump(from, to, nil) })
-		r.wg.Go(func() { r.pump(to, from, r.watch) })
+		watch := io.Discard
+		if r.watch != nil {
+			watch = watchFrames(r.watch)
+		}
+		r.wg.Go(func() { r.pump(from, to, io.Discard) })
+		r.wg.Go(func() { r.pump(to, from, watch) })
 	}
 }
 
@@ -79,8 +77,8 @@ func (r *relay) pump(from, to net.Conn, watch io.Writer) {
 		n, err := from.Read(b)
 		r.alter(position, b[:n])
 		position += n
-		if watch != nil {
-			_, _ = watch.Write(b[:n]) // it never fails
+		if _, bad := watch.Write(b[:n]); bad != nil {
+			return // the test sees an end that it does not expect
 		}
 		if _, failed := to.Write(b[:n]); err != nil || failed != nil {
 			return
@@ -113,59 +111,34 @@ func downgrade(position int, b []byte) {
 	}
 }
 
-// commandCounter follows a stream of frames, and counts the commands between the frames of a message.
-type commandCounter struct {
-	mu      sync.Mutex
-	skip    int // bytes that are of no interest
-	header  []byte
-	inside  bool // a message
-	count   int
-	err     error
-	counted chan struct{} // gets a token when count grows; of capacity one
+// frameWatch follows what a peer sends, and calls seen with the flags of each frame as its header passes.
+type frameWatch struct {
+	seen   func(flags byte)
+	skip   int // bytes that are of no interest
+	header []byte
 }
 
-func newCommandCounter() *commandCounter {
-	return &commandCounter{skip: wire.GreetingSize, counted: make(chan struct{}, 1)}
+func watchFrames(seen func(flags byte)) *frameWatch {
+	return &frameWatch{seen: seen, skip: wire.GreetingSize}
 }
 
-func (c *commandCounter) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// Write takes what has passed. A new connection needs a new frameWatch.
+func (w *frameWatch) Write(b []byte) (int, error) {
 	n := len(b)
-	for len(b) > 0 && c.err == nil {
-		if skip := min(c.skip, len(b)); skip > 0 {
-			b, c.skip = b[skip:], c.skip-skip
+	for len(b) > 0 {
+		if skip := min(w.skip, len(b)); skip > 0 {
+			b, w.skip = b[skip:], w.skip-skip
 			continue
 		}
-		c.header, b = append(c.header, b[0]), b[1:]
-		flags, size, header, err := wire.ParseHeader(c.header)
+		w.header, b = append(w.header, b[0]), b[1:]
+		flags, size, header, err := wire.ParseHeader(w.header)
 		if err != nil {
-			c.err = err
-		} else if header > 0 {
-			c.frame(flags)
-			c.header, c.skip = c.header[:0], int(size)
+			return 0, err
+		}
+		if header > 0 {
+			w.seen(flags)
+			w.header, w.skip = w.header[:0], int(size)
 		}
 	}
 	return n, nil
-}
-
-func (c *commandCounter) frame(flags byte) {
-	if flags&wire.FlagCommand == 0 {
-		c.inside = flags&wire.FlagMore != 0
-		return
-	}
-	if c.inside {
-		c.count++
-		select {
-		case c.counted <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// result is how many commands came within messages.
-func (c *commandCounter) result() (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.count, errors.Join(c.err)
 }

@@ -26,6 +26,9 @@ func newPair() zmq.KeyPair {
 	return pair
 }
 
+// curveByGo is the index in trusts of CURVE with Go as the server.
+const curveByGo = 3
+
 // trusts are all mechanisms, in both roles.
 var trusts = sync.OnceValue(func() []trust {
 	server, client := newPair(), newPair()

@@ -67,6 +67,9 @@ func New(cfg Config) (*Service, error) {
 // EmbedIn tells the service that outer embeds it and has a Stop of its own, built on [Service.StopWith]. The service
 // calls it when it stops itself: for a fatal error, or because Run's context was cancelled. Constructors call EmbedIn;
 // where types embed each other, the outermost constructor runs last and its call counts.
+//
+//	c := &Camera{Service: svc}
+//	c.EmbedIn(c)
 func (s *Service) EmbedIn(outer Lifecycle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
