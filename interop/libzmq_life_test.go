@@ -140,17 +140,20 @@ func TestLibzmqRefused(t *testing.T) {
 		cause error // that Go tells; nil where all it sees is that libzmq hangs up
 	}{
 		{trust{
-			"a password that Go does not know", zmq.PlainServer{Authenticator: zmq.Passwords(map[string]string{camera: sesame})},
+			"a password that Go does not know",
+			zmq.PlainServer{Authenticator: zmq.Passwords(map[string]string{camera: sesame})},
 			[]string{"PLAIN_USERNAME=" + camera, "PLAIN_PASSWORD=open"},
 		}, zmq.ErrAuthentication},
 		{trust{
-			"a password that libzmq does not know", zmq.PlainClient{Username: camera, Password: "open"},
+			"a password that libzmq does not know",
+			zmq.PlainClient{Username: camera, Password: "open"},
 			[]string{"PLAIN_SERVER=1", "zap=" + camera + ":" + sesame},
 		}, zmq.ErrAuthentication},
 		{trust{"a key that Go does not know", known, curveClient(stranger, server)}, zmq.ErrAuthentication},
 		{trust{"a client of another server", known, curveClient(client, stranger)}, zmq.ErrAuthentication},
 		{trust{
-			"a server with another key", zmq.CurveClient{Keys: client, ServerKey: stranger.Public()},
+			"a server with another key",
+			zmq.CurveClient{Keys: client, ServerKey: stranger.Public()},
 			[]string{"CURVE_SERVER=1", "CURVE_SECRETKEY=" + server.Secret()},
 		}, nil},
 		{trust{"libzmq without CURVE", known, nil}, nil},

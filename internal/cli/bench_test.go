@@ -20,11 +20,13 @@ func TestBench(t *testing.T) {
 		remotePrints  *regexp.Regexp
 	}{
 		"throughput": {
-			[]string{"bench", "local_thr", endpoint + "t", "64", "1000"}, []string{"bench", "remote_thr", endpoint + "t", "64", "1000"},
+			[]string{"bench", "local_thr", endpoint + "t", "64", "1000"},
+			[]string{"bench", "remote_thr", endpoint + "t", "64", "1000"},
 			throughputLines, regexp.MustCompile(`^$`),
 		},
 		"latency": {
-			[]string{"bench", "local_lat", endpoint + "l", "64", "1000"}, []string{"bench", "remote_lat", endpoint + "l", "64", "1000"},
+			[]string{"bench", "local_lat", endpoint + "l", "64", "1000"},
+			[]string{"bench", "remote_lat", endpoint + "l", "64", "1000"},
 			regexp.MustCompile(`^$`), latencyLines,
 		},
 	} {
