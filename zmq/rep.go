@@ -66,7 +66,8 @@ func (r *replier) recv(ctx context.Context) (Message, error) {
 			return Message{}, r.s.opError("receive", "", err)
 		}
 		if r.unwrap(&m) {
-			r.client, r.gone, r.busy = p, false, false
+			r.client, r.gone, r.busy = p, !p.in.isIdentity(m.from), false
+			m.from = nil
 			r.mu.Unlock()
 			return m, nil
 		}
@@ -117,11 +118,18 @@ func (r *replier) send(ctx context.Context, frames [][]byte) error {
 	return nil
 }
 
+// attach marks the requests that come by this connection.
+func (r *replier) attach(p *pipe) error {
+	p.in.setIdentity(&identity{})
+	return nil
+}
+
 // detach makes sure that a reply does not go to whoever comes back in the peer's place: to a REQ it would look like the reply
-// to another request.
+// to another request. Requests that were not received yet have no reply from now on.
 func (r *replier) detach(p *pipe) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	p.in.setIdentity(nil)
 	if r.client == p {
 		r.gone = true
 	}

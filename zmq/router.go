@@ -160,7 +160,7 @@ func (r *router) claim(p *pipe, id string) bool {
 		old.refuse(errTakenOver)
 	}
 	r.routes[id], r.ids[p] = p, id
-	p.in.setIdentity([]byte(id))
+	p.in.setIdentity(&identity{[]byte(id)})
 	return true
 }
 
@@ -182,8 +182,15 @@ func (r *router) detach(p *pipe) {
 func (r *router) orphaned(segs []segment) { r.s.drop(segs) }
 
 // setIdentity makes the inbox put a routing id before each message that comes from now on.
-func (in *inbox) setIdentity(id []byte) {
+func (in *inbox) setIdentity(id *identity) {
 	in.q.mu.Lock()
-	in.from = &identity{id}
+	in.from = id
 	in.q.mu.Unlock()
+}
+
+// isIdentity reports whether id is what is put before messages now.
+func (in *inbox) isIdentity(id *identity) bool {
+	in.q.mu.Lock()
+	defer in.q.mu.Unlock()
+	return id != nil && in.from == id
 }
