@@ -138,3 +138,31 @@ func TestRoomWhenPeerGoes(t *testing.T) {
 		check(t, await(t, "the sender finds room", sent))
 	}
 }
+
+// A receiver that throws away what it has unsubscribed from tells every publisher of the room that this makes.
+func TestRoomByUnwantedMessages(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	sub := newSub(t, zmq.Config{RecvHWM: 1}, "old", "new")
+	pubs := [2]*zmq.Pub{}
+	var sent [2]<-chan error
+	for i := range pubs {
+		pubs[i] = newPub(t, zmq.Config{NoDrop: true, SendHWM: 1})
+		check(t, sub.Connect(bind(t, pubs[i], "inproc://"+t.Name()+strconv.Itoa(i))))
+		check(t, pubs[i].WaitSubscribers(ctx, "old", 1))
+		for pubs[i].Send(ctx, []byte("old")) == nil {
+		}
+		pull, push := newPull(t, zmq.Config{}), newPush(t, zmq.Config{})
+		pair(t, pull, push, "inproc://feed"+t.Name()+strconv.Itoa(i))
+		proxy := must(zmq.NewProxy(pull, pubs[i], nil))(t)
+		sent[i] = inBackground(func() error { return proxy.Run(ctx) })
+		send(t, push, "new")
+		eventually(t, "the proxy has taken its message", func() bool { return push.Stats().Queued == 0 })
+		t.Cleanup(func() {
+			check(t, pull.Close())
+			<-sent[i]
+		})
+	}
+	check(t, sub.Unsubscribe("old"))
+	expect(t, sub, "new", "new")
+}
