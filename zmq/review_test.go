@@ -2,6 +2,7 @@ package zmq_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"strconv"
 	"sync"
@@ -165,4 +166,24 @@ func TestRoomByUnwantedMessages(t *testing.T) {
 	}
 	check(t, sub.Unsubscribe("old"))
 	expect(t, sub, "new", "new")
+}
+
+// When an inproc peer goes away, its part of the bounds goes with it.
+func TestBoundsAfterInproc(t *testing.T) {
+	t.Parallel()
+	pull, push := newPull(t, zmq.Config{RecvHWM: 100}), newPush(t, zmq.Config{SendHWM: 5, Linger: -1})
+	at := pair(t, pull, push, "inproc://"+t.Name())
+	check(t, pull.Unbind(at))
+	load, stop := context.WithCancel(within(t))
+	sent := inBackground(func() (n int) {
+		for push.Send(load, []byte("message")) == nil {
+			n++
+		}
+		return n
+	})
+	eventually(t, "the queue is full", func() bool { return push.Stats().Queued >= 5 })
+	stop()
+	if n := await(t, "the sender", sent); n != 5 {
+		t.Errorf("%d messages wait, want 5", n)
+	}
 }
