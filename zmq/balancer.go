@@ -140,6 +140,7 @@ func (b *balancer) roomMade() {
 		b.again = true
 		return
 	}
+	defer b.s.changed.wakeAll() // for a Close that waits until none is left
 	for b.dealing = true; len(b.lost) > 0; {
 		seg := b.lost[0]
 		b.again = false

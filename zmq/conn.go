@@ -131,6 +131,7 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	p.setPeer(nil, nil)
 	p.flow(false)
 	s.detached(p)
+	s.announceRoom() // more may wait for a peer that is not there
 	s.emit(EventDisconnected, p.endpoint, remote, c.err)
 	return true, c.err
 }

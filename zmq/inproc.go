@@ -71,6 +71,7 @@ func (l *inprocLink) abort(attached []*pipe, err error) {
 	}
 	for _, p := range l.senderFirst() {
 		p.setPeer(nil, nil)
+		p.flow(false)
 		p.s.emit(EventHandshakeFailed, p.endpoint, "", &HandshakeError{Kind: HandshakeProtocol, Err: err})
 	}
 	l.bound.s.dropPipe(l.bound)
@@ -106,9 +107,10 @@ func (l *inprocLink) part() {
 	close(l.gone)
 }
 
-// unlink takes over what other sent to p and forgets other.
+// unlink takes over what other sent to p and forgets other, and its part of the bounds.
 func (p *pipe) unlink(other *pipe) {
 	p.setPeer(nil, nil)
+	p.flow(false)
 	if p.in != nil {
 		p.in.adopt(other)
 	}

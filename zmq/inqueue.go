@@ -77,13 +77,13 @@ func (q *inQueue) recv(ctx context.Context, m *Message) (*pipe, error) {
 
 // tryRecv takes the next message into m if there is one; the pipe is nil where there is none.
 func (q *inQueue) tryRecv(m *Message) (from *pipe, err error) {
-	var roomy *socket // the inproc peer that waits to hear of the room we made
+	var roomy []*socket // inproc peers that wait to hear of the room we made
 	q.mu.Lock()
 	for from == nil && q.cur != nil && !q.closed {
 		in := q.cur
 		if in.n == 0 {
 			if asked := in.refill(); asked {
-				roomy = in.source.s
+				roomy = append(roomy, in.source.s)
 			}
 			if in.n == 0 {
 				q.leave(in)
@@ -111,8 +111,8 @@ func (q *inQueue) tryRecv(m *Message) (from *pipe, err error) {
 	if more {
 		q.arrived.wake(1) // a wake stands for any number of messages: pass it on
 	}
-	if roomy != nil {
-		roomy.announceRoom()
+	for _, s := range roomy {
+		s.announceRoom()
 	}
 	return from, err
 }

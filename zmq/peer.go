@@ -64,3 +64,10 @@ func (p *pipe) setFrom(peer *Peer) {
 	p.in.from = peer
 	p.in.q.mu.Unlock()
 }
+
+// isFrom reports whether messages that come now are from this peer, by the same connection.
+func (p *pipe) isFrom(peer *Peer) bool {
+	p.in.q.mu.Lock()
+	defer p.in.q.mu.Unlock()
+	return peer != nil && p.in.from == peer
+}

@@ -27,6 +27,7 @@ type reader struct {
 	want  int // size of the next slab: grows with the traffic
 	need  int // bytes that the message at next takes at least; 0 where none of it is there
 	last  int // size of the last whole message
+	cuts  int // commands that were cut out of the present message
 	trust int // the most memory taken for a message on the mere word of the peer
 	limit int64
 }
@@ -135,6 +136,9 @@ func (r *reader) frame() (bool, error) {
 	}
 	switch {
 	case flags&wire.FlagCommand != 0:
+		if r.cuts > maxCuts {
+			return false, errManyCommands
+		}
 		return true, r.command(flags, b[head:frame], frame)
 	case flags&wire.FlagMore != 0:
 		r.pos += frame
@@ -161,6 +165,7 @@ func (r *reader) message(flags byte, body []byte, frame int) error {
 			return err
 		}
 	}
+	r.cuts = 0
 	r.last = r.pos - r.next
 	r.trust = max(r.trust, r.last)
 	r.next = r.pos
@@ -229,6 +234,7 @@ func (r *reader) command(flags byte, body []byte, frame int) error {
 // out, so that the message is in one piece.
 func (r *reader) skip(frame int) {
 	if r.pos != r.next {
+		r.cuts++
 		copy(r.slab.b[r.pos:], r.slab.b[r.pos+frame:r.end])
 		r.end -= frame
 		return
@@ -237,6 +243,11 @@ func (r *reader) skip(frame int) {
 	r.pos += frame
 	r.start, r.next = r.pos, r.pos
 }
+
+// maxCuts bounds the commands within one message, since each takes moving what was read behind it.
+const maxCuts = 1000
+
+var errManyCommands = errors.New("peer sent more than 1000 commands within a message")
 
 // refusal is the error of a peer that took exception to us after we had accepted it.
 func refusal(data []byte) error {

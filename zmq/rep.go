@@ -66,7 +66,7 @@ func (r *replier) recv(ctx context.Context) (Message, error) {
 			return Message{}, r.s.opError("receive", "", err)
 		}
 		if r.unwrap(&m) {
-			r.client, r.gone, r.busy = p, false, false
+			r.client, r.gone, r.busy = p, !p.isFrom(m.from), false
 			r.mu.Unlock()
 			return m, nil
 		}
@@ -118,10 +118,11 @@ func (r *replier) send(ctx context.Context, frames [][]byte) error {
 }
 
 // detach makes sure that a reply does not go to whoever comes back in the peer's place: to a REQ it would look like the reply
-// to another request.
+// to another request. Requests that were not received yet have no reply from now on.
 func (r *replier) detach(p *pipe) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	p.setFrom(nil)
 	if r.client == p {
 		r.gone = true
 	}

@@ -84,12 +84,18 @@ func (r *requester) request(ctx context.Context, frames [][]byte) error {
 // begin puts the envelope before a request, if it is a request's turn.
 func (r *requester) begin(frames [][]byte) ([][]byte, error) {
 	r.turnMu.Lock()
-	defer r.turnMu.Unlock()
-	if err := r.mayRequest(); err != nil {
+	old, err := r.mayRequest()
+	if err != nil {
+		r.turnMu.Unlock()
 		return nil, err
 	}
 	r.phase = requesting
-	return append(r.envelope(), frames...), nil
+	all := append(r.envelope(), frames...)
+	r.turnMu.Unlock()
+	if old != nil { // without turnMu, which detach takes
+		old.cut(errGivenUp)
+	}
+	return all, nil
 }
 
 // hand gives the request to the next peer in turn that has room. What has come before cannot be its reply.
@@ -106,18 +112,18 @@ func (r *requester) hand(all [][]byte, size int, ask bool) bool {
 
 var errGivenUp = errors.New("the last request was given up for a new one")
 
-// mayRequest reports whether it is a request's turn. turnMu is held.
-func (r *requester) mayRequest() error {
+// mayRequest fails where it is not a request's turn. It returns the peer to be disconnected first, so that its reply to the
+// old request cannot be taken for that to the new one; nil for none. turnMu is held.
+func (r *requester) mayRequest() (old *pipe, err error) {
 	switch {
 	case r.phase == mayRequest:
-		return nil
+		return nil, nil
+	case r.phase == mayReply && r.s.cfg.Relaxed && r.s.cfg.Correlate:
+		return nil, nil
 	case r.phase == mayReply && r.s.cfg.Relaxed:
-		if !r.s.cfg.Correlate {
-			r.server.refuse(errGivenUp) // so that the old reply cannot be taken for the new one
-		}
-		return nil
+		return r.server, nil
 	}
-	return r.s.opError("send", "", fmt.Errorf("%w: the last request has no reply yet", ErrState))
+	return nil, r.s.opError("send", "", fmt.Errorf("%w: the last request has no reply yet", ErrState))
 }
 
 // envelope returns the frames that go before the next request. turnMu is held.
