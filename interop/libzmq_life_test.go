@@ -54,6 +54,28 @@ func TestLibzmqKilled(t *testing.T) {
 	})
 }
 
+// TestLibzmqKilledWithRequest kills a REP that owes a reply. The REQ is told so, and its next request is answered.
+func TestLibzmqKilledWithRequest(t *testing.T) {
+	eachMeeting(t, []meeting{{inC, types{"REQ", "REP"}, false, overTCP, 1, noTrust}}, func(t *testing.T, m meeting) {
+		cfg, _, args := beating()
+		s, p := m.hold(t, cfg, args...)
+		place := "bind=" + p.endpoint("socket")
+		if m.goBinds {
+			place = "connect=" + bound(s)
+		}
+		req := s.(*zmq.Req)
+		send(t, req, []byte("never answered"))
+		p.expect("received", text("never answered"))
+		p.kill()
+		if _, err := req.Recv(within(t)); !errors.Is(err, zmq.ErrPeerGone) {
+			t.Fatalf("%v, want %v", err, zmq.ErrPeerGone)
+		}
+		m.program.start(t, m.args(append(args, "echo=1", place)...)...)
+		send(t, req, []byte("answered"))
+		recvFrames(t, req, [][]byte{[]byte("answered")})
+	})
+}
+
 // bound is the endpoint that a Go socket has.
 func bound(s socket) string {
 	return s.(interface{ Endpoints() []string }).Endpoints()[0]
@@ -140,17 +162,20 @@ func TestLibzmqRefused(t *testing.T) {
 		cause error // that Go tells; nil where all it sees is that libzmq hangs up
 	}{
 		{trust{
-			"a password that Go does not know", zmq.PlainServer{Authenticator: zmq.Passwords(map[string]string{camera: sesame})},
+			"a password that Go does not know",
+			zmq.PlainServer{Authenticator: zmq.Passwords(map[string]string{camera: sesame})},
 			[]string{"PLAIN_USERNAME=" + camera, "PLAIN_PASSWORD=open"},
 		}, zmq.ErrAuthentication},
 		{trust{
-			"a password that libzmq does not know", zmq.PlainClient{Username: camera, Password: "open"},
+			"a password that libzmq does not know",
+			zmq.PlainClient{Username: camera, Password: "open"},
 			[]string{"PLAIN_SERVER=1", "zap=" + camera + ":" + sesame},
 		}, zmq.ErrAuthentication},
 		{trust{"a key that Go does not know", known, curveClient(stranger, server)}, zmq.ErrAuthentication},
 		{trust{"a client of another server", known, curveClient(client, stranger)}, zmq.ErrAuthentication},
 		{trust{
-			"a server with another key", zmq.CurveClient{Keys: client, ServerKey: stranger.Public()},
+			"a server with another key",
+			zmq.CurveClient{Keys: client, ServerKey: stranger.Public()},
 			[]string{"CURVE_SERVER=1", "CURVE_SECRETKEY=" + server.Secret()},
 		}, nil},
 		{trust{"libzmq without CURVE", known, nil}, nil},
