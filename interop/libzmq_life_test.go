@@ -54,6 +54,28 @@ func TestLibzmqKilled(t *testing.T) {
 	})
 }
 
+// TestLibzmqKilledWithRequest kills a REP that owes a reply. The REQ is told so, and its next request is answered.
+func TestLibzmqKilledWithRequest(t *testing.T) {
+	eachMeeting(t, []meeting{{inC, types{"REQ", "REP"}, false, overTCP, 1, noTrust}}, func(t *testing.T, m meeting) {
+		cfg, _, args := beating()
+		s, p := m.hold(t, cfg, args...)
+		place := "bind=" + p.endpoint("socket")
+		if m.goBinds {
+			place = "connect=" + bound(s)
+		}
+		req := s.(*zmq.Req)
+		send(t, req, []byte("never answered"))
+		p.expect("received", text("never answered"))
+		p.kill()
+		if _, err := req.Recv(within(t)); !errors.Is(err, zmq.ErrPeerGone) {
+			t.Fatalf("%v, want %v", err, zmq.ErrPeerGone)
+		}
+		m.program.start(t, m.args(append(args, "echo=1", place)...)...)
+		send(t, req, []byte("answered"))
+		recvFrames(t, req, [][]byte{[]byte("answered")})
+	})
+}
+
 // bound is the endpoint that a Go socket has.
 func bound(s socket) string {
 	return s.(interface{ Endpoints() []string }).Endpoints()[0]

@@ -1,8 +1,10 @@
 package interop_test
 
 import (
+	"sync/atomic"
 	"testing"
 
+	"github.com/experimance/experimance-go/internal/wire"
 	"github.com/experimance/experimance-go/zmq"
 )
 
@@ -81,4 +83,68 @@ func TestLibzmqSizes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLibzmqOldSubscriptions shows that peers behind the relay that alters greetings speak ZMTP 3.0: what subscribes is a
+// message, and the only command is READY.
+func TestLibzmqOldSubscriptions(t *testing.T) {
+	t.Parallel()
+	check := func(t *testing.T, messages, commands *atomic.Int32) {
+		t.Helper()
+		if messages.Load() != 1 || commands.Load() != 1 {
+			t.Errorf("%d messages and %d commands, want one of each", messages.Load(), commands.Load())
+		}
+	}
+	count := func(messages, commands *atomic.Int32) func(flags byte) {
+		return func(flags byte) {
+			if flags&wire.FlagCommand != 0 {
+				commands.Add(1)
+			} else {
+				messages.Add(1)
+			}
+		}
+	}
+	t.Run("of libzmq", func(t *testing.T) {
+		t.Parallel()
+		var messages, commands atomic.Int32
+		pub := open(t, zmq.NewPub, zmq.Config{})
+		p := inC.start(t, "type=SUB", "SUBSCRIBE=", "bind="+wildcard())
+		connect(t, pub, startRelay(t, p.endpoint("socket"), downgrade, count(&messages, &commands)).endpoint)
+		waitReady(t, pub, 1)
+		check(t, &messages, &commands)
+	})
+	t.Run("of Go", func(t *testing.T) {
+		t.Parallel()
+		var messages, commands atomic.Int32
+		sub := openReceiver(t, "SUB", zmq.Config{})
+		r := startRelay(t, bind(t, sub), downgrade, count(&messages, &commands))
+		p := inC.start(t, "type=XPUB", "connect="+r.endpoint)
+		p.expect("received")
+		check(t, &messages, &commands)
+	})
+}
+
+// TestLibzmqNameless has ROUTERs make up the names of their peers.
+func TestLibzmqNameless(t *testing.T) {
+	t.Parallel()
+	frames, _ := shaped([]int{0, 300, 7}, 1)
+	t.Run("Go", func(t *testing.T) {
+		t.Parallel()
+		dealer := open(t, zmq.NewDealer, zmq.Config{})
+		connect(t, dealer, inC.start(t, "type=ROUTER", "echo=1", "bind="+wildcard()).endpoint("socket"))
+		send(t, dealer, frames...)
+		recvFrames(t, dealer, frames)
+	})
+	t.Run("libzmq", func(t *testing.T) {
+		t.Parallel()
+		router := open(t, zmq.NewRouter, zmq.Config{Mandatory: true})
+		p := inC.start(t, "type=DEALER", "connect="+bind(t, router))
+		p.order("send", words(nil, []int{0, 300, 7}, 1))
+		m := recv(t, router)
+		if m.Frame(0)[0] != 0 {
+			t.Errorf("name %q, want one that begins with 0", m.Frame(0))
+		}
+		send(t, router, m.Frames()...)
+		expectFrames(t, p, frames)
+	})
 }
