@@ -180,8 +180,8 @@ func (c *impatient) Err() error {
 	return nil
 }
 
-// soon returns a context for a call that is to wait, and to fail for that reason.
-func soon(t testing.TB) context.Context {
+// shortly returns a context for a call that is to wait, and to fail for that reason.
+func shortly(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	t.Cleanup(cancel)
