@@ -15,7 +15,7 @@ import (
 )
 
 // isRefused waits for a handshake that fails, and checks its kind and whether the peer said that it refuses.
-func isRefused(t *testing.T, events <-chan zmq.Event, kind zmq.HandshakeKind, byPeer bool) zmq.Event {
+func isRefused(t *testing.T, events <-chan zmq.Event, kind zmq.HandshakeKind, byPeer bool) {
 	t.Helper()
 	e := untilEvent(t, events, zmq.EventHandshakeFailed)
 	checkHandshakeError(t, e.Err, kind, "")
@@ -26,7 +26,6 @@ func isRefused(t *testing.T, events <-chan zmq.Event, kind zmq.HandshakeKind, by
 	if authentication := kind == zmq.HandshakeAuthentication; errors.Is(e.Err, zmq.ErrAuthentication) != authentication {
 		t.Errorf("%v: is ErrAuthentication: %v", e.Err, !authentication)
 	}
-	return e
 }
 
 // Peers whose credentials or mechanism do not fit come to no connection, whoever of the two binds, and both are told why.
