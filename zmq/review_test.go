@@ -162,7 +162,7 @@ func TestRoomByUnwantedMessages(t *testing.T) {
 		eventually(t, "the proxy has taken its message", func() bool { return push.Stats().Queued == 0 })
 		t.Cleanup(func() {
 			check(t, pull.Close())
-			_ = <-sent[i] // the proxy ends with its sockets
+			_ = await(t, "the proxy's end", sent[i])
 		})
 	}
 	check(t, sub.Unsubscribe("old"))
