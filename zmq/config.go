@@ -85,7 +85,7 @@ type Config struct {
 	Identity []byte
 
 	// Conflate keeps only the last message of each queue, for PUSH, PULL, PUB, SUB and DEALER. Messages must then have one
-	// frame. It means nothing to the other sockets.
+	// frame. One that another took the place of is counted nowhere. It means nothing to the other sockets.
 	Conflate bool
 
 	// NoDrop makes Send of a PUB or XPUB fail with ErrWouldDrop, instead of dropping the message for a full peer.
