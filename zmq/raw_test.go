@@ -55,12 +55,12 @@ func (l rawListener) accept() *rawPeer {
 	return newRaw(l.t, must(l.Accept())(l.t))
 }
 
-// closed is an endpoint at which nobody listens.
+// closedEndpoint is an endpoint at which nobody listens. A connection holds the port, so that no other test comes to listen
+// there meanwhile.
 func closedEndpoint(t testing.TB) string {
 	t.Helper()
-	l := listenRaw(t)
-	check(t, l.Close())
-	return l.endpoint()
+	holder := dialRaw(t, listenRaw(t).endpoint())
+	return "tcp://" + holder.LocalAddr().String()
 }
 
 // greeting is the 64 bytes with which a peer begins that speaks ZMTP 3 of this minor version.

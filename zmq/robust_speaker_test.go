@@ -99,6 +99,18 @@ func (s *speaker) sendMessage(body string) {
 	s.write(message(body))
 }
 
+// receiveMessage receives a message of one frame.
+func (s *speaker) receiveMessage() string {
+	s.t.Helper()
+	flags, body := s.frame()
+	if sealer := s.m.Sealer(); sealer != nil {
+		var err error
+		_, body, err = sealer.Open(flags, body)
+		check(s.t, err)
+	}
+	return string(body)
+}
+
 // closeWrite ends what the peer says, and leaves it listening.
 func (p *rawPeer) closeWrite() {
 	p.t.Helper()
