@@ -142,10 +142,10 @@ func (p *Proxy) passUntil(ctx, flow context.Context, from Receiver, to Sender, c
 			count.lost.Add(1)
 			return err
 		}
-		count.messages.Add(1)
 		for _, f := range frames {
 			count.bytes.Add(uint64(len(f)))
 		}
+		count.messages.Add(1) // last, so that who sees the message counted sees all of it
 		m.Release()
 	}
 }
