@@ -44,6 +44,12 @@ func (b *balancer) send(ctx context.Context, frames [][]byte) error {
 
 // try puts the message into the queue of the next pipe that has room, and returns the pipe. It returns nil where none has.
 func (b *balancer) try(frames [][]byte, size int, ask bool) *pipe {
+	if pipes := b.pipes(); len(pipes) == 1 {
+		if pipes[0].out.put(frames, size, ask) != putDone {
+			return nil
+		}
+		return pipes[0]
+	}
 	return b.each(func(p *pipe) bool { return p.out.put(frames, size, ask) == putDone })
 }
 
@@ -170,21 +176,26 @@ var errNoFrames = errors.New("a message has at least one frame; give it an empty
 
 // checkSend refuses what can never be sent. It returns the message's encoded size.
 func (s *socket) checkSend(ctx context.Context, frames [][]byte) (size int, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, s.opError("send", "", err)
-	}
-	if s.closing.Load() {
-		return 0, s.opError("send", "", ErrClosed)
-	}
-	if len(frames) == 0 {
-		return 0, s.opError("send", "", errNoFrames)
-	}
-	if s.cfg.Conflate && len(frames) > 1 {
-		return 0, s.opError("send", "", ErrMultipart)
-	}
 	size = encodedSize(frames)
-	if int64(size) > s.cfg.MaxMessageSize {
-		return 0, s.opError("send", "", fmt.Errorf("%w: %d bytes with headers, the limit is %d", ErrMessageTooLarge, size, s.cfg.MaxMessageSize))
+	if ctx.Err() == nil && !s.closing.Load() && len(frames) > 0 && !s.cfg.Conflate && int64(size) <= s.cfg.MaxMessageSize {
+		return size, nil
 	}
-	return size, nil
+	return size, s.refuseSend(ctx, frames, size)
+}
+
+// refuseSend is checkSend for what is not plain to see.
+func (s *socket) refuseSend(ctx context.Context, frames [][]byte, size int) error {
+	switch {
+	case ctx.Err() != nil:
+		return s.opError("send", "", ctx.Err())
+	case s.closing.Load():
+		return s.opError("send", "", ErrClosed)
+	case len(frames) == 0:
+		return s.opError("send", "", errNoFrames)
+	case s.cfg.Conflate && len(frames) > 1:
+		return s.opError("send", "", ErrMultipart)
+	case int64(size) > s.cfg.MaxMessageSize:
+		return s.opError("send", "", fmt.Errorf("%w: %d bytes with headers, the limit is %d", ErrMessageTooLarge, size, s.cfg.MaxMessageSize))
+	}
+	return nil
 }

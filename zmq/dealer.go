@@ -32,10 +32,7 @@ func (d *Dealer) Send(ctx context.Context, frames ...[]byte) error {
 }
 
 // Recv returns the next message, as Pull.Recv does.
-func (d *Dealer) Recv(ctx context.Context) (m Message, err error) {
-	err = d.receive(ctx, &m)
-	return m, err
-}
+func (d *Dealer) Recv(ctx context.Context) (Message, error) { return d.receive(ctx) }
 
 func (d *dealer) attach(p *pipe) error {
 	p.probe()

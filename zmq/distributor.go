@@ -47,6 +47,7 @@ func (d *distributor) distribute(frames [][]byte, size int) error {
 		return nil
 	}
 	shared := newSlab(size) // encoded once, and held by each queue
+	shared.from = d.s.self
 	seg := segment{b: appendFrames(shared.b[:0], frames), slab: shared, n: 1}
 	for _, p := range d.found {
 		shared.retain(1)

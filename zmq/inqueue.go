@@ -9,6 +9,7 @@ import (
 // stand in a ring, and Recv takes one message from each in turn (fair queueing, RFC 30).
 type inQueue struct {
 	arrived waitList
+	cfg     *Config
 
 	mu       sync.Mutex
 	cur      *inbox                  // next to be served; nil when all are empty
@@ -27,7 +28,6 @@ type inbox struct {
 	q       *inQueue
 	p       *pipe
 	from    *Peer     // who sends the messages that come
-	routed  bool      // they have its routing id as an additional first frame
 	segs    []segment // a queue: segs[head:] is what waits
 	head    int
 	n       int // messages waiting
@@ -45,41 +45,60 @@ type inbox struct {
 
 func newInbox(p *pipe) *inbox {
 	in := &inbox{q: p.s.in, p: p, maxN: p.s.cfg.RecvHWM, maxSize: p.s.cfg.RecvHWMBytes, room: make(chan struct{}, 1)}
-	in.routed = p.s.kind == "ROUTER"
 	if p.s.kind == "PULL" { // a PUSH waits
 		in.maxSize = min(in.maxSize, warmBytes)
 	}
 	return in
 }
 
-// recv takes the next message into m, waiting for one until ctx ends or the queue is closed. It tells which pipe it came
-// by.
-func (q *inQueue) recv(ctx context.Context, m *Message) (*pipe, error) {
+// recv takes the next message, waiting for one until ctx ends or the queue is closed. It tells which pipe it came by.
+func (q *inQueue) recv(ctx context.Context) (Message, *pipe, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return Message{}, nil, err
 	}
-	if p, err := q.tryRecv(m); p != nil || err != nil {
-		return p, err
+	if m, p, err := q.tryRecv(); p != nil || err != nil {
+		return m, p, err
 	}
+	return q.await(ctx)
+}
+
+// await is recv where there was nothing at the first look.
+func (q *inQueue) await(ctx context.Context) (Message, *pipe, error) {
 	w := q.arrived.add()
 	defer q.arrived.remove(w)
 	for {
-		if p, err := q.tryRecv(m); p != nil || err != nil {
-			return p, err
+		if m, p, err := q.tryRecv(); p != nil || err != nil {
+			return m, p, err
 		}
 		select {
 		case <-w.ready:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return Message{}, nil, ctx.Err()
 		}
 	}
 }
 
-// tryRecv takes the next message into m if there is one; the pipe is nil where there is none.
-func (q *inQueue) tryRecv(m *Message) (from *pipe, err error) {
-	var roomy []*socket // inproc peers that wait to hear of the room we made
+// tryRecv takes the next message if there is one; the pipe is nil where there is none.
+func (q *inQueue) tryRecv() (Message, *pipe, error) {
 	q.mu.Lock()
-	for from == nil && q.cur != nil && !q.closed {
+	in := q.cur
+	if in == nil || in.n == 0 || q.accept != nil {
+		return q.search()
+	}
+	m := in.pop()
+	q.taken(in, len(m.wire))
+	more := q.cur != nil
+	q.mu.Unlock()
+	if more {
+		q.arrived.wake(1) // a wake stands for any number of messages: pass it on
+	}
+	return m, in.p, nil
+}
+
+// search is tryRecv where it takes more than the first message of the first inbox. It unlocks mu.
+func (q *inQueue) search() (m Message, from *pipe, err error) {
+	var roomy []*socket // inproc peers that wait to hear of the room we made
+	for from == nil && q.cur != nil {
 		in := q.cur
 		if in.n == 0 {
 			if asked := in.refill(); asked {
@@ -90,18 +109,13 @@ func (q *inQueue) tryRecv(m *Message) (from *pipe, err error) {
 				continue
 			}
 		}
-		in.pop(m)
+		m = in.pop()
 		if q.accept != nil && !q.accept(m.Bytes()) {
 			m.Release()
 			continue
 		}
 		from = in.p
-		q.received++
-		q.bytes += uint64(len(m.wire))
-		q.cur = in.next
-		if in.n == 0 && in.source == nil {
-			q.leave(in)
-		}
+		q.taken(in, len(m.wire))
 	}
 	if q.closed {
 		err = ErrClosed
@@ -114,14 +128,26 @@ func (q *inQueue) tryRecv(m *Message) (from *pipe, err error) {
 	for _, s := range roomy {
 		s.announceRoom()
 	}
-	return from, err
+	return m, from, err
+}
+
+// taken counts a message that was taken out of in, and goes on to the next peer. mu is held.
+func (q *inQueue) taken(in *inbox, size int) {
+	q.received++
+	q.bytes += uint64(size)
+	if in.next != in {
+		q.cur = in.next
+	}
+	if in.n == 0 && in.source == nil {
+		q.leave(in)
+	}
 }
 
 // pop cuts the first message out of the inbox, which has one.
-func (in *inbox) pop(m *Message) {
+func (in *inbox) pop() Message {
 	seg := &in.segs[in.head]
-	end := m.cut(seg.b)
-	m.slab, m.from, m.routed = seg.slab, seg.from, in.routed
+	end := messageEnd(seg.b)
+	m := Message{wire: seg.b[:end:end], slab: seg.slab}
 	seg.b = seg.b[end:]
 	seg.n--
 	if seg.n == 0 {
@@ -130,23 +156,22 @@ func (in *inbox) pop(m *Message) {
 			in.segs, in.head = in.segs[:0], 0
 		}
 	}
-	in.subtract(1, end)
-	if in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
+	in.n--
+	in.size -= end
+	if in.gone {
+		in.q.left(1, end)
+	}
+	if in.blocked && in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
 		in.unblock()
 	}
+	return m
 }
 
-// subtract counts messages that do not wait any more. mu is held.
-func (in *inbox) subtract(n, size int) {
-	in.n -= n
-	in.size -= size
-	if !in.gone {
-		return
-	}
-	q, cfg := in.q, &in.p.s.cfg
+// left counts messages of a peer that is gone, which do not wait any more. mu is held.
+func (q *inQueue) left(n, size int) {
 	q.goneN -= n
 	q.goneSize -= size
-	if q.goneN <= cfg.RecvHWM/2 && q.goneSize <= cfg.RecvHWMBytes/2 {
+	if q.goneN <= q.cfg.RecvHWM/2 && q.goneSize <= q.cfg.RecvHWMBytes/2 {
 		for other := range q.held {
 			other.unblock()
 		}
@@ -257,7 +282,9 @@ func (in *inbox) add(seg segment) {
 		}
 	}
 	in.compact()
-	seg.from = in.from
+	if seg.slab.from != in.from { // messages that several peers share, have it from their sender
+		seg.slab.from = in.from
+	}
 	in.segs = append(in.segs, seg)
 	in.n += seg.n
 	in.size += len(seg.b)
@@ -265,13 +292,15 @@ func (in *inbox) add(seg segment) {
 
 // drop throws away what waits, and returns how many messages that were. mu is held.
 func (in *inbox) drop() int {
-	n := in.n
+	n, size := in.n, in.size
 	for _, seg := range in.segs[in.head:] {
 		seg.slab.release(seg.n)
 	}
 	clear(in.segs)
-	in.segs, in.head = in.segs[:0], 0
-	in.subtract(n, in.size)
+	in.segs, in.head, in.n, in.size = in.segs[:0], 0, 0, 0
+	if in.gone {
+		in.q.left(n, size)
+	}
 	return n
 }
 

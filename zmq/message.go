@@ -12,32 +12,24 @@ import (
 // would hold on to its whole block, of up to 64 KiB.
 //
 // The bytes must not be written to.
-type Message struct {
-	wire   []byte // all frames, encoded as they are on the wire
-	slab   *slab
-	head   uint8 // length of the first frame's header
-	routed bool  // the peer's routing id is an additional first frame
-	frames int32 // in wire
-	from   *Peer // nil where it is not known
+type Message struct { // of four words, since the compiler keeps larger values in memory, which costs as much as all the rest
+	wire []byte // all frames, encoded as they are on the wire
+	slab *slab  // their memory; nil where it is not known
 }
 
-// cut makes m the first message of b, which holds whole and valid messages, and returns its length.
-func (m *Message) cut(b []byte) int {
+// messageEnd returns the length of the first message in b, which holds whole and valid messages only.
+func messageEnd(b []byte) int {
 	if b[0] == 0 { // one short frame: what most messages are
-		end := 2 + int(b[1])
-		m.wire, m.head, m.frames = b[:end:end], 2, 1
-		return end
+		return 2 + int(b[1])
 	}
-	flags, end, head := firstFrame(b)
-	m.head, m.frames = uint8(head), 1
-	for flags&wire.FlagMore != 0 {
-		var size int
-		flags, size, _ = firstFrame(b[end:])
-		end += size
-		m.frames++
+	off := 0
+	for {
+		flags, end, _ := firstFrame(b[off:])
+		off += end
+		if flags&wire.FlagMore == 0 {
+			return off
+		}
 	}
-	m.wire = b[:end:end]
-	return end
 }
 
 // firstFrame tells where the body of the first frame of b begins and ends. b must be whole and valid.
@@ -49,48 +41,58 @@ func firstFrame(b []byte) (flags byte, end, head int) {
 	return flags, head + int(size), head
 }
 
+// route is the peer's routing id, where that is an additional first frame.
+func (m Message) route() []byte {
+	if m.slab == nil || m.slab.from == nil {
+		return nil
+	}
+	return m.slab.from.route
+}
+
 // Len returns the number of frames, 0 for the zero Message.
 func (m Message) Len() int {
-	if m.routed {
-		return int(m.frames) + 1
+	n := 0
+	if m.route() != nil {
+		n++
 	}
-	return int(m.frames)
+	for b := m.wire; len(b) > 0; n++ {
+		_, end, _ := firstFrame(b)
+		b = b[end:]
+	}
+	return n
 }
 
 // Bytes returns the first frame, which is the whole of a message of one frame.
 func (m Message) Bytes() []byte {
-	if m.frames == 1 && !m.routed {
-		return m.wire[m.head:]
+	if len(m.wire) > 0 && m.wire[0] == 0 && m.route() == nil {
+		return m.wire[2:]
 	}
 	return m.Frame(0)
 }
 
 // Frame returns the frame at index i, counted from 0, or nil where there is none.
 func (m Message) Frame(i int) []byte {
-	if i < 0 || i >= m.Len() {
-		return nil
-	}
-	if m.routed {
+	if id := m.route(); id != nil {
 		if i == 0 {
-			return m.from.route
+			return id
 		}
 		i--
 	}
-	b := m.wire
-	for {
+	for b := m.wire; len(b) > 0; i-- {
 		_, end, head := firstFrame(b)
 		if i == 0 {
 			return b[head:end:end]
 		}
-		b, i = b[end:], i-1
+		b = b[end:]
 	}
+	return nil
 }
 
 // Frames returns all frames in a new slice, as Send takes them.
 func (m Message) Frames() [][]byte {
 	frames := make([][]byte, 0, m.Len())
-	if m.routed {
-		frames = append(frames, m.from.route)
+	if id := m.route(); id != nil {
+		frames = append(frames, id)
 	}
 	for b := m.wire; len(b) > 0; {
 		_, end, head := firstFrame(b)
@@ -103,17 +105,11 @@ func (m Message) Frames() [][]byte {
 func (m *Message) skip() {
 	_, end, _ := firstFrame(m.wire)
 	m.wire = m.wire[end:]
-	m.frames--
-	if m.frames > 0 {
-		_, _, head := firstFrame(m.wire)
-		m.head = uint8(head)
-	}
 }
 
 // Clone returns a copy in memory of its own, which Release leaves alone.
 func (m Message) Clone() Message {
-	m.wire, m.slab = append([]byte(nil), m.wire...), nil
-	return m
+	return Message{wire: append([]byte(nil), m.wire...), slab: &slab{from: m.slab.peer()}}
 }
 
 // Release gives the message's memory back and makes m the zero Message. It may be called at most once for each received

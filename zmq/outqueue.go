@@ -13,7 +13,6 @@ type segment struct {
 	b    []byte
 	slab *slab
 	n    int
-	from *Peer // of an inQueue: who sent them
 }
 
 // largeMessage is the encoded size from which a message gets a slab of its own instead of being put behind others.
@@ -104,15 +103,20 @@ func (q *outQueue) admit(ask, late bool) putResult {
 		return putShut
 	}
 	if q.conflate {
-		discard(q.segs)
-		clear(q.segs)
-		q.segs, q.tail, q.n, q.size = q.segs[:0], false, 0, 0
+		q.empty()
 	}
 	if q.n >= q.maxN || q.size >= q.maxSize {
 		q.wantRoom = q.wantRoom || ask
 		return putFull
 	}
 	return putDone
+}
+
+// empty throws away what waits. mu is held.
+func (q *outQueue) empty() {
+	discard(q.segs)
+	clear(q.segs)
+	q.segs, q.tail, q.n, q.size = q.segs[:0], false, 0, 0
 }
 
 // hasRoom reports whether a message would be taken now. A queue that takes none any more has no need of room. Where there is
@@ -129,10 +133,15 @@ func (q *outQueue) hasRoom() bool {
 func (q *outQueue) unlockAfter(n, size int) {
 	q.n += n
 	q.size += size
-	if !q.idle {
+	if q.idle {
+		q.rouse(n)
+	} else {
 		q.mu.Unlock()
-		return
 	}
+}
+
+// rouse unlocks mu and wakes the consumer, which sleeps, for n messages; or has the caller take its part.
+func (q *outQueue) rouse(n int) {
 	q.idle = false
 	direct := q.direct
 	if direct != nil && n > 0 && q.mayBeDirect() {
@@ -343,18 +352,6 @@ func appendFrames(dst []byte, frames [][]byte) []byte {
 		dst = append(dst, f...)
 	}
 	return dst
-}
-
-// messageEnd returns the length of the first message in b, which holds whole messages only.
-func messageEnd(b []byte) int {
-	off := 0
-	for {
-		flags, end, _ := firstFrame(b[off:])
-		off += end
-		if flags&wire.FlagMore == 0 {
-			return off
-		}
-	}
 }
 
 // unsent returns what remains of segs when the first written bytes of them have gone out: every message from the first

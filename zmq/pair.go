@@ -27,7 +27,4 @@ func (p *Pair) Send(ctx context.Context, frames ...[]byte) error {
 }
 
 // Recv returns the next message, as Pull.Recv does.
-func (p *Pair) Recv(ctx context.Context) (m Message, err error) {
-	err = p.receive(ctx, &m)
-	return m, err
-}
+func (p *Pair) Recv(ctx context.Context) (Message, error) { return p.receive(ctx) }

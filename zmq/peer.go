@@ -27,10 +27,10 @@ var unknownPeer = &Peer{}
 
 // Peer returns what is known of the peer that sent the message, for as long as it was connected the way it was then.
 func (m Message) Peer() *Peer {
-	if m.from == nil {
-		return unknownPeer
+	if from := m.slab.peer(); from != nil {
+		return from
 	}
-	return m.from
+	return unknownPeer
 }
 
 // describe returns what is known of the peer of a connection.
@@ -48,9 +48,17 @@ func (c *conn) describe() *Peer {
 // describe returns what is known of the peer of p, which is in the same process.
 func (l *inprocLink) describe(p *pipe) *Peer {
 	other := l.other(p).s
-	peer := &Peer{SocketType: other.kind}
-	if len(other.cfg.Identity) > 0 {
-		peer.Identity = other.cfg.Identity
+	if other.publishes {
+		return other.self
+	}
+	return other.describe()
+}
+
+// describe returns what an inproc peer knows of the socket.
+func (s *socket) describe() *Peer {
+	peer := &Peer{SocketType: s.kind}
+	if len(s.cfg.Identity) > 0 {
+		peer.Identity = s.cfg.Identity
 	}
 	return peer
 }

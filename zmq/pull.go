@@ -23,15 +23,13 @@ func NewPull(cfg Config) (*Pull, error) {
 
 // Recv returns the next message, and waits for one until ctx ends or the socket is closed. Any number of goroutines may
 // receive at once; each message goes to one of them. Messages of one peer come in the order in which it sent them.
-func (p *Pull) Recv(ctx context.Context) (m Message, err error) {
-	err = p.receive(ctx, &m)
-	return m, err
-}
+func (p *Pull) Recv(ctx context.Context) (Message, error) { return p.receive(ctx) }
 
 // receive takes the next message off the socket's queue.
-func (s *socket) receive(ctx context.Context, m *Message) error {
-	if _, err := s.in.recv(ctx, m); err != nil {
-		return s.opError("receive", "", err)
+func (s *socket) receive(ctx context.Context) (Message, error) {
+	m, _, err := s.in.recv(ctx)
+	if err != nil {
+		return Message{}, s.opError("receive", "", err)
 	}
-	return nil
+	return m, nil
 }

@@ -82,7 +82,9 @@ func TestPutBack(t *testing.T) {
 	}
 }
 
-func testInbox(cfg Config) *inbox { return newInbox(&pipe{s: &socket{cfg: cfg, in: &inQueue{}}}) }
+func testInbox(cfg Config) *inbox {
+	return newInbox(&pipe{s: &socket{cfg: cfg, in: &inQueue{cfg: &cfg}}})
+}
 
 // The list of what waits in an inbox does not grow with what went through it.
 func TestInboxStaysSmall(t *testing.T) {
@@ -96,8 +98,8 @@ func TestInboxStaysSmall(t *testing.T) {
 	push()
 	for range 10_000 {
 		push() // one waits always
-		var m Message
-		if from, err := q.tryRecv(&m); from == nil || err != nil {
+		m, from, err := q.tryRecv()
+		if from == nil || err != nil {
 			t.Fatal(from, err)
 		}
 		m.Release()
@@ -131,8 +133,8 @@ func TestInboxBounds(t *testing.T) {
 				if len(in.room) != 0 {
 					t.Errorf("the reader goes on after %d of 4 messages", i)
 				}
-				var m Message
-				if from, err := in.q.tryRecv(&m); from == nil || err != nil {
+				_, from, err := in.q.tryRecv()
+				if from == nil || err != nil {
 					t.Fatal(from, err)
 				}
 			}
@@ -184,8 +186,8 @@ func TestInboxesLeftBehind(t *testing.T) {
 				if len(live.room) != 0 {
 					t.Errorf("let go after %d of 4 messages", i)
 				}
-				var m Message
-				if from, err := q.tryRecv(&m); from == nil || err != nil {
+				_, from, err := q.tryRecv()
+				if from == nil || err != nil {
 					t.Fatal(from, err)
 				}
 			}

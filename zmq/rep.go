@@ -57,8 +57,7 @@ func (r *replier) recv(ctx context.Context) (Message, error) {
 	r.busy = true
 	r.mu.Unlock()
 	for {
-		var m Message
-		p, err := r.s.in.recv(ctx, &m)
+		m, p, err := r.s.in.recv(ctx)
 		r.mu.Lock()
 		if err != nil {
 			r.busy = false
@@ -66,7 +65,7 @@ func (r *replier) recv(ctx context.Context) (Message, error) {
 			return Message{}, r.s.opError("receive", "", err)
 		}
 		if r.unwrap(&m) {
-			r.client, r.gone, r.busy = p, !p.isFrom(m.from), false
+			r.client, r.gone, r.busy = p, !p.isFrom(m.slab.from), false
 			r.mu.Unlock()
 			return m, nil
 		}

@@ -165,8 +165,7 @@ func (r *requester) await(ctx context.Context) (Message, error) {
 	defer r.s.in.arrived.remove(w)
 	for {
 		lost := r.isLost() // before looking: the reply may have come just before the peer went
-		var m Message
-		p, err := r.s.in.tryRecv(&m)
+		m, p, err := r.s.in.tryRecv()
 		size := len(m.wire)
 		switch {
 		case err != nil:

@@ -13,6 +13,7 @@ type slab struct {
 	b     []byte
 	refs  atomic.Int32
 	shelf *shelf // nil for one that is not kept
+	from  *Peer  // who sent the messages in it; set before anybody receives them
 }
 
 // Slabs come in powers of two from minSlab to maxSlab, each with some bytes more, so that a body of such a size fits with
@@ -84,12 +85,28 @@ func (h *shelf) put(s *slab) {
 	}
 }
 
+// peer returns who sent the messages in the slab, nil where that is not known.
+func (s *slab) peer() *Peer {
+	if s == nil {
+		return nil
+	}
+	return s.from
+}
+
 // retain adds n references.
 func (s *slab) retain(n int) { s.refs.Add(int32(n)) }
 
 // release drops n references.
 func (s *slab) release(n int) {
-	if s.refs.Add(int32(-n)) == 0 && s.shelf != nil {
+	if s.refs.Add(int32(-n)) == 0 {
+		s.free()
+	}
+}
+
+// free gives a slab that nobody refers to any more back to its shelf.
+func (s *slab) free() {
+	if s.shelf != nil {
+		s.from = nil
 		s.shelf.put(s)
 	}
 }

@@ -20,9 +20,10 @@ type socket struct {
 	zmtp zmtp.Config
 	sink bool // the socket sends no messages, so that there is nothing to linger for
 
-	waits       bool // Send waits for room, and drops nothing
-	publishes   bool // peers may send subscriptions
-	connectOnce bool // a second Connect to the same endpoint does nothing
+	waits       bool  // Send waits for room, and drops nothing
+	publishes   bool  // peers may send subscriptions
+	self        *Peer // what inproc peers know of a socket that publishes
+	connectOnce bool  // a second Connect to the same endpoint does nothing
 
 	room    waitList // Send waits here for a peer with room
 	changed waitList // for those who wait for peers, subscriptions, or the end of a drain
@@ -98,10 +99,11 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 		dialers:   map[string][]*dialer{},
 	}
 	if receives {
-		s.in = &inQueue{}
+		s.in = &inQueue{cfg: &s.cfg}
 	}
 	s.cfg.Conflate = s.cfg.Conflate && slices.Contains([]string{"PUSH", "PULL", "PUB", "SUB", "DEALER"}, kind)
 	s.publishes = kind == "PUB" || kind == "XPUB"
+	s.self = s.describe()
 	s.waits = kind == "PUSH" || kind == "DEALER" || kind == "REQ" || kind == "PAIR"
 	s.zmtp = zmtp.Config{SocketType: kind, Identity: s.cfg.Identity, Timeout: s.cfg.HandshakeTimeout}
 	if cfg.Security != nil {

@@ -24,10 +24,7 @@ func NewSub(cfg Config) (*Sub, error) {
 // Recv returns the next message with a matching subscription, and waits for one until ctx ends or the socket is closed.
 // Any number of goroutines may receive at once; each message goes to one of them. Messages of one peer come in the order
 // in which it sent them, those of several peers in turn.
-func (s *Sub) Recv(ctx context.Context) (m Message, err error) {
-	err = s.receive(ctx, &m)
-	return m, err
-}
+func (s *Sub) Recv(ctx context.Context) (Message, error) { return s.receive(ctx) }
 
 // Subscribe asks for all messages whose first frame begins with prefix; the empty prefix asks for all. It takes effect at
 // each peer some time after it returns (Pub.WaitSubscribers tells a publisher when), and holds for peers to come. The

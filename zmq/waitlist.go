@@ -51,9 +51,13 @@ func (l *waitList) remove(w *waiter) {
 
 // wake wakes up to n waiters, those first that wait longest. They stay in the list until they remove themselves.
 func (l *waitList) wake(n int) {
-	if l.n.Load() == 0 {
-		return
+	if l.n.Load() != 0 {
+		l.rouse(n)
 	}
+}
+
+// rouse is wake where there may be waiters.
+func (l *waitList) rouse(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, w := range l.waiters {

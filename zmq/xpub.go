@@ -104,8 +104,7 @@ func (x *xpublisher) sendPatiently(ctx context.Context, frames [][]byte) error {
 }
 
 func (x *xpublisher) recv(ctx context.Context) (Message, error) {
-	var m Message
-	p, err := x.s.in.recv(ctx, &m)
+	m, p, err := x.s.in.recv(ctx)
 	if err != nil {
 		return Message{}, x.s.opError("receive", "", err)
 	}

@@ -28,10 +28,7 @@ func NewXSub(cfg Config) (*XSub, error) {
 
 // Recv returns the next message, as Sub.Recv does, but does not look at the subscriptions again: what a publisher sends is
 // received.
-func (x *XSub) Recv(ctx context.Context) (m Message, err error) {
-	err = x.receive(ctx, &m)
-	return m, err
-}
+func (x *XSub) Recv(ctx context.Context) (Message, error) { return x.receive(ctx) }
 
 // Subscribe asks for messages, as Sub.Subscribe does.
 func (x *XSub) Subscribe(prefix string) error { return x.subscriber.change(prefix, false) }
