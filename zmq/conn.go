@@ -27,6 +27,18 @@ type conn struct {
 	raw  syscall.RawConn // for writes that do not wait; nil where there are none
 	pend pending         // what such a write has left for the writer
 
+	bye *time.Timer // ends the connection some time after everything was sent; the writer's
+
+	told chan struct{} // of capacity one: something has become of the reader's part while it was lent; nil where nobody receives
+
+	// Guarded by the receive queue's mu.
+	r           *reader // for whoever reads
+	reading     reading
+	used        bool  // somebody read since the reader looked
+	unwatched   bool  // the reader does not look until it is told
+	interrupted bool  // who reads is to look at the queue
+	readErr     error // why who read could not go on
+
 	pulse
 }
 
@@ -89,6 +101,9 @@ func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
 	}
 	c := &conn{p: p, nc: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
 	c.raw = rawConn(nc)
+	if p.in != nil {
+		c.told = make(chan struct{}, 1)
+	}
 	return c
 }
 
@@ -123,8 +138,17 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 		defer close(written)
 		c.writeLoop()
 	}()
+	if p.in != nil {
+		p.in.q.addSource(c)
+	}
 	c.fail(c.readLoop())
+	if p.in != nil {
+		p.in.q.removeSource(c)
+	}
 	<-written
+	if c.bye != nil {
+		c.bye.Stop()
+	}
 	p.out.lend(nil, false)
 	c.takeBackPending()
 
@@ -262,7 +286,9 @@ func (c *conn) write(b batch, skip int, vec *net.Buffers) (int, error) {
 // closed its side too.
 func (c *conn) sayGoodbye() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(goodbye)) != nil {
+	if !ok || half.CloseWrite() != nil {
 		c.fail(net.ErrClosed) // the reader has nothing to wait for
+		return
 	}
+	c.bye = time.AfterFunc(goodbye, func() { c.fail(net.ErrClosed) })
 }

@@ -143,6 +143,7 @@ func (p *pipe) follow(other *pipe) {
 	if p.in == nil {
 		return
 	}
+	p.in.q.addSource(nil)
 	p.in.q.mu.Lock()
 	p.in.source = other
 	p.in.q.mu.Unlock()
@@ -152,6 +153,7 @@ func (p *pipe) follow(other *pipe) {
 // adopt takes over everything that other has sent, beyond any bound, and forgets it.
 func (in *inbox) adopt(other *pipe) {
 	in.q.mu.Lock()
+	followed := in.source != nil
 	in.source = nil
 	if !in.q.closed {
 		in.fetch(other)
@@ -160,6 +162,9 @@ func (in *inbox) adopt(other *pipe) {
 		}
 	}
 	in.q.mu.Unlock()
+	if followed {
+		in.q.removeSource(nil)
+	}
 	in.q.arrived.wake(1)
 }
 

@@ -21,6 +21,8 @@ type inQueue struct {
 	goneN    int                 // messages of peers that are gone
 	goneSize int                 // their bytes
 	held     map[*inbox]struct{} // whose readers wait because of those
+
+	sources
 }
 
 // inbox holds what one peer sent. Its fields are guarded by its queue's mu.
@@ -56,10 +58,17 @@ func (q *inQueue) recv(ctx context.Context) (Message, *pipe, error) {
 	if err := ctx.Err(); err != nil {
 		return Message{}, nil, err
 	}
-	if m, p, err := q.tryRecv(); p != nil || err != nil {
-		return m, p, err
+	for {
+		if m, p, err := q.tryRecv(); p != nil || err != nil {
+			return m, p, err
+		}
+		if !q.readSelf(ctx, nil) {
+			return q.await(ctx)
+		}
+		if err := ctx.Err(); err != nil {
+			return Message{}, nil, err
+		}
 	}
-	return q.await(ctx)
 }
 
 // await is recv where there was nothing at the first look.
@@ -69,6 +78,12 @@ func (q *inQueue) await(ctx context.Context) (Message, *pipe, error) {
 	for {
 		if m, p, err := q.tryRecv(); p != nil || err != nil {
 			return m, p, err
+		}
+		if q.readSelf(ctx, w) {
+			if err := ctx.Err(); err != nil {
+				return Message{}, nil, err
+			}
+			continue
 		}
 		select {
 		case <-w.ready:
@@ -256,20 +271,23 @@ func (q *inQueue) leave(in *inbox) {
 	in.next, in.prev = nil, nil
 }
 
-// push adds a run of messages, whose slab references the caller has taken.
-func (in *inbox) push(seg segment) {
+// push adds a run of messages, whose slab references the caller has taken. It reports whether a receiver waited for them.
+func (in *inbox) push(seg segment) (awaited bool) {
 	q := in.q
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
 		seg.slab.release(seg.n)
 		in.p.s.dropped.Add(uint64(seg.n))
-		return
+		return false
 	}
 	in.add(seg)
 	q.join(in)
+	if q.solo != nil && q.solo.p != in.p {
+		q.solo.interrupt()
+	}
 	q.mu.Unlock()
-	q.arrived.wake(seg.n)
+	return q.arrived.wake(seg.n)
 }
 
 // add puts a run of messages behind those that wait, or in their place. mu is held.
@@ -322,13 +340,14 @@ func (in *inbox) notify() {
 	if !q.closed {
 		q.join(in)
 	}
+	q.interrupt()
 	q.mu.Unlock()
 	q.arrived.wake(1)
 }
 
-// capacity returns how many messages may be pushed now; where none may, it asks for in.room to be signalled. A closed
+// capacity returns how many messages may be pushed now; where none may, it can ask for in.room to be signalled. A closed
 // queue takes any number, and drops them.
-func (in *inbox) capacity() int {
+func (in *inbox) capacity(ask bool) int {
 	q, cfg := in.q, &in.p.s.cfg
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -336,11 +355,13 @@ func (in *inbox) capacity() int {
 		return unlimited
 	}
 	if q.goneN >= cfg.RecvHWM || q.goneSize >= cfg.RecvHWMBytes {
-		if q.held == nil {
+		if ask && q.held == nil {
 			q.held = map[*inbox]struct{}{}
 		}
-		q.held[in] = struct{}{}
-		in.blocked = true
+		if ask {
+			q.held[in] = struct{}{}
+			in.blocked = true
+		}
 		return 0
 	}
 	if cfg.Conflate {
@@ -348,7 +369,7 @@ func (in *inbox) capacity() int {
 	}
 	free := in.maxN - in.n
 	if free <= 0 || in.size >= in.maxSize {
-		in.blocked = true
+		in.blocked = in.blocked || ask
 		return 0
 	}
 	return free
@@ -396,6 +417,12 @@ func (in *inbox) excess() (n, size int) {
 func (q *inQueue) close() {
 	q.mu.Lock()
 	q.closed = true
+	if q.solo != nil {
+		q.solo.recall()
+	}
+	if q.unwatch != nil {
+		q.unwatch()
+	}
 	for q.cur != nil {
 		in := q.cur
 		q.leave(in)

@@ -120,13 +120,13 @@ func TestInboxBounds(t *testing.T) {
 			t.Parallel()
 			in := testInbox(cfg)
 			for i := range 4 {
-				if free := in.capacity(); free != cfg.RecvHWM-i {
+				if free := in.capacity(true); free != cfg.RecvHWM-i {
 					t.Errorf("room for %d with %d messages, want %d", free, i, cfg.RecvHWM-i)
 				}
 				s := newSlab(minSlab)
 				in.push(segment{b: appendFrames(s.b[:0], [][]byte{{1}}), slab: s, n: 1})
 			}
-			if free := in.capacity(); free != 0 {
+			if free := in.capacity(true); free != 0 {
 				t.Errorf("room for %d beyond the bound", free)
 			}
 			for i := range 2 {
@@ -139,7 +139,7 @@ func TestInboxBounds(t *testing.T) {
 				}
 			}
 			<-in.room
-			if free := in.capacity(); free != cfg.RecvHWM-2 {
+			if free := in.capacity(true); free != cfg.RecvHWM-2 {
 				t.Errorf("room for %d with 2 messages", free)
 			}
 		})
@@ -169,7 +169,7 @@ func TestInboxesLeftBehind(t *testing.T) {
 			live := testInbox(cfg)
 			q := live.q
 			for i := range 4 {
-				if live.capacity() == 0 {
+				if live.capacity(true) == 0 {
 					t.Fatalf("%d messages that were left behind hold back another peer", i)
 				}
 				gone := newInbox(live.p)
@@ -178,7 +178,7 @@ func TestInboxesLeftBehind(t *testing.T) {
 				gone.leaveBehind()
 			}
 			other := newInbox(live.p)
-			if live.capacity() != 0 || other.capacity() != 0 {
+			if live.capacity(true) != 0 || other.capacity(true) != 0 {
 				t.Fatal("nobody is held back")
 			}
 			other.leaveBehind()
@@ -192,17 +192,17 @@ func TestInboxesLeftBehind(t *testing.T) {
 				}
 			}
 			<-live.room
-			if live.capacity() == 0 {
+			if live.capacity(true) == 0 {
 				t.Error("held back for ever")
 			}
 			if len(other.room) != 0 || len(q.held) != 0 {
 				t.Error("a peer that is gone is not forgotten")
 			}
 			live.q.goneN = cfg.RecvHWM
-			live.capacity()
+			live.capacity(true)
 			q.close()
 			<-live.room
-			if live.capacity() == 0 {
+			if live.capacity(true) == 0 {
 				t.Error("held back by a closed queue")
 			}
 		})

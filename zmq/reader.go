@@ -16,20 +16,23 @@ import (
 //	next .. pos    frames of a message that is not whole yet
 //	pos .. end     not looked at yet
 type reader struct {
-	c     *conn
-	slab  *slab
-	start int
-	next  int
-	pos   int
-	end   int
-	count int
-	room  int // how many more messages the inbox takes
-	want  int // size of the next slab: grows with the traffic
-	need  int // bytes that the message at next takes at least; 0 where none of it is there
-	last  int // size of the last whole message
-	cuts  int // commands that were cut out of the present message
-	trust int // the most memory taken for a message on the mere word of the peer
-	limit int64
+	c       *conn
+	slab    *slab
+	start   int
+	next    int
+	pos     int
+	end     int
+	count   int
+	room    int  // how many more messages the inbox takes
+	full    bool // the inbox does not take the message at next
+	awaited bool // a receiver waited for what was handed over
+	handed  bool // something was handed over
+	want    int  // size of the next slab: grows with the traffic
+	need    int  // bytes that the message at next takes at least; 0 where none of it is there
+	last    int  // size of the last whole message
+	cuts    int  // commands that were cut out of the present message
+	trust   int  // the most memory taken for a message on the mere word of the peer
+	limit   int64
 }
 
 const (
@@ -52,27 +55,68 @@ func (c *conn) readLoop() error {
 		if err := r.scan(); err != nil {
 			return err
 		}
-		r.makeSpace()
-		limit := len(r.slab.b)
-		if r.need > largeRead {
-			limit = r.next + min(limit-r.next, r.need) // a large message has its slab for itself
+		if (r.full || r.awaited) && c.lend(r) {
+			if c.readErr != nil {
+				return r.finish(c.readErr)
+			}
+			continue
 		}
-		n, err := c.nc.Read(r.slab.b[r.end:limit])
-		r.c.seen()
-		if r.end+n == limit && r.want < largeRead {
-			r.want *= 4
+		r.awaited = false
+		if r.full {
+			if err := r.waitRoom(); err != nil {
+				return err
+			}
+			continue
 		}
-		r.end += n
-		if err != nil {
+		if err := r.fill(); err != nil {
 			return r.finish(err)
 		}
 	}
 }
 
+// pull is the turn of a receiver that reads, for which there is nothing in its queue: it reads once, unless something was
+// left to be handed over.
+func (r *reader) pull() error {
+	r.handed = false
+	if err := r.scan(); err != nil || r.handed {
+		return err
+	}
+	if err := r.fill(); err != nil {
+		return err
+	}
+	return r.scan()
+}
+
+// fill reads once.
+func (r *reader) fill() error {
+	r.makeSpace()
+	limit := len(r.slab.b)
+	if r.need > largeRead {
+		limit = r.next + min(limit-r.next, r.need) // a large message has its slab for itself
+	}
+	n, err := r.c.nc.Read(r.slab.b[r.end:limit])
+	if n > 0 {
+		r.c.seen()
+	}
+	if r.end+n == limit && r.want < largeRead {
+		r.want *= 4
+	}
+	r.end += n
+	return err
+}
+
 // finish hands over what came with the end of the connection, and returns the reason for that.
 func (r *reader) finish(end error) error {
-	if err := r.scan(); err != nil {
-		return err
+	for {
+		if err := r.scan(); err != nil {
+			return err
+		}
+		if !r.full {
+			break
+		}
+		if err := r.waitRoom(); err != nil {
+			return err
+		}
 	}
 	if errors.Is(end, io.EOF) && r.end > r.next {
 		return io.ErrUnexpectedEOF
@@ -80,8 +124,10 @@ func (r *reader) finish(end error) error {
 	return end
 }
 
-// scan looks at everything that was read, and hands over the whole messages in it, those before an error included.
+// scan looks at what was read, and hands over the whole messages in it, those before an error included, as far as the inbox
+// has room.
 func (r *reader) scan() error {
+	r.full = false
 	for {
 		r.skim()
 		if more, err := r.frame(); err != nil || !more {
@@ -109,7 +155,7 @@ func (r *reader) skim() {
 	r.pos, r.next = pos, pos
 }
 
-// frame looks at the next frame. It reports false where that has not arrived whole.
+// frame looks at the next frame. It reports false where that has not arrived whole, or the inbox is full.
 func (r *reader) frame() (bool, error) {
 	b := r.slab.b[r.pos:r.end]
 	flags, size, head, err := wire.ParseHeader(b)
@@ -144,39 +190,41 @@ func (r *reader) frame() (bool, error) {
 		r.pos += frame
 		return true, nil
 	}
-	return true, r.message(flags, b[head:frame], frame)
+	return r.message(flags, b[head:frame], frame)
 }
 
-// message takes note of a message whose last frame is at pos.
-func (r *reader) message(flags byte, body []byte, frame int) error {
+// message takes note of a message whose last frame is at pos. It reports false where the inbox has no room for it.
+func (r *reader) message(flags byte, body []byte, frame int) (bool, error) {
 	p := r.c.p
 	if p.s.publishes && r.pos == r.next {
 		if topic, cancel, ok := wire.ParseSubscription(flags, body); ok {
-			return r.subscription(topic, cancel, frame)
+			return true, r.subscription(topic, cancel, frame)
+		}
+	}
+	if p.in == nil {
+		r.pos += frame
+		r.start, r.next = r.pos, r.pos
+		return true, nil
+	}
+	if r.room == 0 || r.count >= runLength {
+		r.deliver()
+		if r.room = p.in.capacity(false); r.room == 0 {
+			r.full = true
+			return false, nil
 		}
 	}
 	r.pos += frame
-	if p.in == nil {
-		r.start, r.next = r.pos, r.pos
-		return nil
-	}
-	if r.room == 0 || r.count >= runLength {
-		if err := r.waitRoom(); err != nil {
-			return err
-		}
-	}
 	r.cuts = 0
 	r.last = r.pos - r.next
 	r.trust = max(r.trust, r.last)
 	r.next = r.pos
 	r.count++
 	r.room--
-	return nil
+	return true, nil
 }
 
-// waitRoom hands over what is there and waits until the inbox takes more.
+// waitRoom waits until the inbox takes more.
 func (r *reader) waitRoom() error {
-	r.deliver()
 	in := r.c.p.in
 	r.c.stalled.Store(true)
 	defer func() {
@@ -187,7 +235,7 @@ func (r *reader) waitRoom() error {
 		if r.c.p.s.sink && r.c.p.s.closing.Load() {
 			return ErrClosed // what it does not take, another may
 		}
-		if r.room = in.capacity(); r.room > 0 {
+		if in.capacity(true) > 0 {
 			return nil
 		}
 		select {
@@ -202,8 +250,9 @@ func (r *reader) waitRoom() error {
 func (r *reader) deliver() {
 	if r.count > 0 {
 		r.slab.retain(r.count)
-		r.c.p.in.push(segment{b: r.slab.b[r.start:r.next:r.next], slab: r.slab, n: r.count})
-		r.count = 0
+		seg := segment{b: r.slab.b[r.start:r.next:r.next], slab: r.slab, n: r.count}
+		r.awaited = r.c.p.in.push(seg) || r.awaited
+		r.count, r.handed = 0, true
 	}
 	r.start = r.next
 	r.room = 0

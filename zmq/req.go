@@ -178,6 +178,12 @@ func (r *requester) await(ctx context.Context) (Message, error) {
 		case lost:
 			return Message{}, ErrPeerGone
 		}
+		if r.s.in.readSelf(ctx, w) {
+			if err := ctx.Err(); err != nil {
+				return Message{}, err
+			}
+			continue
+		}
 		select {
 		case <-w.ready:
 		case <-ctx.Done():
@@ -225,7 +231,7 @@ func (r *requester) detach(p *pipe) {
 	}
 	r.turnMu.Unlock()
 	r.balancer.detach(p)
-	r.s.in.arrived.wakeAll()
+	r.s.in.rouseAll()
 }
 
 // orphaned drops the requests that a peer did not get: whoever sent them is told by ErrPeerGone.

@@ -50,10 +50,13 @@ func (l *waitList) remove(w *waiter) {
 }
 
 // wake wakes up to n waiters, those first that wait longest. They stay in the list until they remove themselves.
-func (l *waitList) wake(n int) {
-	if l.n.Load() != 0 {
+// It reports whether there were any.
+func (l *waitList) wake(n int) bool {
+	waited := l.n.Load() != 0
+	if waited {
 		l.rouse(n)
 	}
+	return waited
 }
 
 // rouse is wake where there may be waiters.
