@@ -95,8 +95,12 @@ func (d *distributor) count(r putResult) {
 
 // match puts the peers that want topic into d.found, each once. mu is held.
 func (d *distributor) match(topic []byte) {
+	found, prefixes := d.prefix.match(d.found[:0], topic)
+	d.found = found
+	if prefixes <= 1 && !d.s.cfg.InvertMatching {
+		return
+	}
 	d.round++
-	d.found = d.prefix.match(d.found[:0], topic)
 	if d.s.cfg.InvertMatching {
 		d.invert()
 		return

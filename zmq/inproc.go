@@ -3,6 +3,7 @@ package zmq
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -121,8 +122,10 @@ func (p *pipe) linkTo(l *inprocLink) {
 	other := l.other(p)
 	p.out.mu.Lock()
 	p.out.shut = false
+	p.out.note()
 	if other.s.in != nil {
-		p.out.maxN = addBounds(p.s.cfg.SendHWM, other.s.cfg.RecvHWM)
+		maxN := addBounds(p.s.cfg.SendHWM, other.s.cfg.RecvHWM)
+		p.out.maxN = int32(min(maxN, math.MaxInt32))
 		p.out.maxSize = addBounds(p.s.cfg.SendHWMBytes, other.s.cfg.RecvHWMBytes)
 	}
 	p.out.mu.Unlock()

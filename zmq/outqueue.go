@@ -1,6 +1,7 @@
 package zmq
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -21,33 +22,39 @@ const largeMessage = 16 << 10
 // outQueue holds the messages that wait for one peer. Senders encode into it at once; its consumer (the connection's
 // writer, or the receiving socket of an inproc pair) takes everything that waits in one go.
 type outQueue struct {
+	// What each message touches comes first, on one line of the processor's cache: between one that sends and one that
+	// writes, lines go to and fro, which takes longer than all else.
+	mu      sync.Mutex
+	open    []byte // the last messages, in openSlab, as long as others may be put behind them; nil where there is no such slab
+	size    int    // bytes waiting
+	maxSize int
+	n       int32 // whole messages waiting
+	maxN    int32
+	idle    bool // the consumer found nothing and must be woken
+	special bool // shut, draining or conflate
+
+	segs     []segment // messages before those in open
+	closedN  int32     // how many
+	openSlab *slab
+	chunk    int    // size of the last slab that was opened
+	inflight int    // messages taken, and not yet known to be sent
+	ctl      []byte // command frames for the present connection, sent ahead of messages
+	wantRoom bool   // a sender was turned away
+	shut     bool   // nothing may be put
+	conflate bool   // only the last message is kept
+	draining bool   // no more messages are accepted: the consumer ends when it finds nothing
+
 	// wake tells the consumer that the queue is no longer empty. It is called without any lock of the queue held.
 	// Set before the queue is shared.
 	wake func()
 
 	// A sender that finds the consumer asleep may take its part for one write, which saves the time that waking it takes.
-	// It calls direct then, without any lock of the queue held. Guarded by mu; nil where nobody may.
+	// It calls direct then, without any lock of the queue held. nil where nobody may.
 	direct  func()
 	eager   bool      // whenever the consumer sleeps, instead of when it has slept for a while
 	lent    bool      // a sender has the consumer's part
 	back    sync.Cond // the part was given back
 	lastPut time.Time // when the consumer was last woken
-
-	mu       sync.Mutex
-	segs     []segment
-	tail     bool // the last segment may be appended to
-	chunk    int  // size of the last segment's slab
-	n        int  // whole messages waiting
-	size     int  // bytes waiting
-	maxN     int
-	maxSize  int
-	inflight int    // messages taken, and not yet known to be sent
-	ctl      []byte // command frames for the present connection, sent ahead of messages
-	idle     bool   // the consumer found nothing and must be woken
-	wantRoom bool   // a sender was turned away
-	shut     bool   // nothing may be put
-	conflate bool   // only the last message is kept
-	draining bool   // no more messages are accepted: the consumer ends when it finds nothing
 }
 
 // putResult says what became of a message.
@@ -65,20 +72,23 @@ const firstChunk, lastChunk = minSlab, 64 << 10
 // room.
 func (q *outQueue) put(frames [][]byte, size int, ask bool) putResult {
 	q.mu.Lock()
-	if r := q.admit(ask, false); r != putDone {
-		q.mu.Unlock()
-		return r
+	if q.special || q.n >= q.maxN || q.size >= q.maxSize {
+		if r := q.admit(ask, false); r != putDone {
+			q.mu.Unlock()
+			return r
+		}
 	}
-	if size >= largeMessage {
-		own := newSlab(size)
-		q.segs = append(q.segs, segment{b: appendFrames(own.b[:0], frames), slab: own, n: 1})
-		q.tail = false
+	if cap(q.open)-len(q.open) < size || size >= largeMessage {
+		q.openNew(size)
+	}
+	q.open = appendFrames(q.open, frames)
+	q.n++
+	q.size += size
+	if q.idle {
+		q.rouse(1)
 	} else {
-		seg := q.room(size)
-		seg.n++
-		seg.b = appendFrames(seg.b, frames)
+		q.mu.Unlock()
 	}
-	q.unlockAfter(1, size)
 	return putDone
 }
 
@@ -91,9 +101,12 @@ func (q *outQueue) putSegment(seg segment, orphans bool) putResult {
 		q.mu.Unlock()
 		return r
 	}
+	q.closeOpen()
 	q.segs = append(q.segs, seg)
-	q.tail = false
-	q.unlockAfter(seg.n, len(seg.b))
+	q.n += int32(seg.n)
+	q.closedN = q.n
+	q.size += len(seg.b)
+	q.unlock(seg.n)
 	return putDone
 }
 
@@ -103,7 +116,7 @@ func (q *outQueue) admit(ask, late bool) putResult {
 		return putShut
 	}
 	if q.conflate {
-		q.empty()
+		discard(q.remove())
 	}
 	if q.n >= q.maxN || q.size >= q.maxSize {
 		q.wantRoom = q.wantRoom || ask
@@ -112,11 +125,15 @@ func (q *outQueue) admit(ask, late bool) putResult {
 	return putDone
 }
 
-// empty throws away what waits. mu is held.
-func (q *outQueue) empty() {
-	discard(q.segs)
-	clear(q.segs)
-	q.segs, q.tail, q.n, q.size = q.segs[:0], false, 0, 0
+// note keeps special up to date. mu is held.
+func (q *outQueue) note() { q.special = q.shut || q.draining || q.conflate }
+
+// remove takes out what waits. mu is held.
+func (q *outQueue) remove() []segment {
+	q.closeOpen()
+	segs := q.segs
+	q.segs, q.closedN, q.n, q.size = nil, 0, 0, 0
+	return segs
 }
 
 // hasRoom reports whether a message would be taken now. A queue that takes none any more has no need of room. Where there is
@@ -129,10 +146,8 @@ func (q *outQueue) hasRoom() bool {
 	return !full
 }
 
-// unlockAfter counts what was put, unlocks mu, and wakes a consumer that sleeps.
-func (q *outQueue) unlockAfter(n, size int) {
-	q.n += n
-	q.size += size
+// unlock unlocks mu after n messages were put, or something else of interest to the consumer, and wakes it if it sleeps.
+func (q *outQueue) unlock(n int) {
 	if q.idle {
 		q.rouse(n)
 	} else {
@@ -190,21 +205,33 @@ func (q *outQueue) giveBack(unfinished bool) (wake bool) {
 	return !q.idle
 }
 
-// room returns the last segment, with room for size bytes. Chunks grow with the traffic, so that a quiet peer costs little.
-func (q *outQueue) room(size int) *segment {
-	if q.tail {
-		if last := &q.segs[len(q.segs)-1]; cap(last.b)-len(last.b) >= size {
-			return last
-		}
+// openNew opens a slab with room for size bytes. They grow with the traffic, so that a quiet peer costs little. A large
+// message gets one of its own. mu is held.
+func (q *outQueue) openNew(size int) {
+	switch {
+	case size >= largeMessage:
+		q.closeOpen()
+		q.openSlab = newSlab(size)
+		q.open = q.openSlab.b[:0:size]
+		return
+	case q.openSlab != nil:
 		q.chunk *= 4
-	} else {
+	default:
 		q.chunk = max(q.chunk/4, firstChunk)
 	}
+	q.closeOpen()
 	q.chunk = min(max(q.chunk, firstChunk), lastChunk)
-	s := newSlab(max(q.chunk, size))
-	q.segs = append(q.segs, segment{b: s.b[:0], slab: s})
-	q.tail = true
-	return &q.segs[len(q.segs)-1]
+	q.openSlab = newSlab(max(q.chunk, size))
+	q.open = q.openSlab.b[:0]
+}
+
+// closeOpen has nothing more put behind the last messages. mu is held.
+func (q *outQueue) closeOpen() {
+	if q.openSlab == nil {
+		return
+	}
+	q.segs = append(q.segs, segment{b: q.open, slab: q.openSlab, n: int(q.n - q.closedN)})
+	q.open, q.openSlab, q.closedN = nil, nil, q.n
 }
 
 // control queues a command frame, which appendTo adds to its argument. It returns how many bytes of such frames wait: there
@@ -213,7 +240,7 @@ func (q *outQueue) control(appendTo func(dst []byte) []byte) int {
 	q.mu.Lock()
 	q.ctl = appendTo(q.ctl)
 	waiting := len(q.ctl)
-	q.unlockAfter(0, 0)
+	q.unlock(0)
 	return waiting
 }
 
@@ -231,9 +258,9 @@ type batch struct {
 func (q *outQueue) take(spare batch) batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	b := batch{ctl: q.ctl, segs: q.segs, n: q.n, asked: q.wantRoom}
-	q.ctl, q.segs = spare.ctl[:0], spare.segs[:0]
-	q.tail, q.n, q.size, q.wantRoom = false, 0, 0, false
+	b := batch{ctl: q.ctl, n: int(q.n), asked: q.wantRoom}
+	b.segs = q.remove()
+	q.ctl, q.segs, q.wantRoom = spare.ctl[:0], spare.segs[:0], false
 	q.inflight = b.n
 	if b.n == 0 && len(b.ctl) == 0 {
 		q.idle = true
@@ -262,7 +289,8 @@ func (q *outQueue) putBack(segs []segment) {
 		return
 	}
 	n, size := weigh(segs)
-	q.n += n
+	q.n += int32(n)
+	q.closedN += int32(n)
 	q.size += size
 	q.segs = append(append([]segment(nil), segs...), q.segs...)
 }
@@ -278,17 +306,17 @@ func (q *outQueue) sent() {
 func (q *outQueue) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.n + q.inflight
+	return int(q.n) + q.inflight
 }
 
 // close refuses further messages and returns those that wait. They count as waiting until sent is called.
 func (q *outQueue) close() []segment {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	segs := q.segs
-	q.inflight = q.n
-	q.shut, q.segs, q.tail, q.n, q.size, q.wantRoom = true, nil, false, 0, 0, false
-	return segs
+	q.inflight = int(q.n)
+	q.shut, q.wantRoom = true, false
+	q.note()
+	return q.remove()
 }
 
 // restart makes the queue ready for a new connection: messages are accepted, and no command of an earlier connection is
@@ -296,13 +324,14 @@ func (q *outQueue) close() []segment {
 func (q *outQueue) restart() {
 	q.mu.Lock()
 	q.shut, q.ctl = false, q.ctl[:0]
+	q.note()
 	q.mu.Unlock()
 }
 
 // limit sets the bounds.
 func (q *outQueue) limit(maxN, maxSize int) {
 	q.mu.Lock()
-	q.maxN, q.maxSize = maxN, maxSize
+	q.maxN, q.maxSize = int32(min(maxN, math.MaxInt32)), maxSize
 	q.mu.Unlock()
 }
 
@@ -310,7 +339,8 @@ func (q *outQueue) limit(maxN, maxSize int) {
 func (q *outQueue) drain() {
 	q.mu.Lock()
 	q.draining = true
-	q.unlockAfter(0, 0)
+	q.note()
+	q.unlock(0)
 }
 
 // isDraining reports whether the queue is to be drained.
@@ -325,6 +355,7 @@ func (q *outQueue) finish() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.shut = q.shut || q.draining && q.n == 0
+	q.note()
 	return q.draining && q.n == 0
 }
 

@@ -8,10 +8,10 @@ import (
 // pipe is one peer, as its socket sees it: the queue of messages for it, and where those from it go. The pipe of a bound
 // socket lives as long as its connection. That of a connecting socket stays the same from one connection to the next.
 type pipe struct {
+	out      outQueue // first, for its place in memory
 	s        *socket
 	endpoint string
-	dialed   bool // by a connecting socket
-	out      outQueue
+	dialed   bool   // by a connecting socket
 	in       *inbox // nil where the pattern consumes what peers send
 	round    uint64 // of the last message for this peer; guarded by the distributor's mu
 
@@ -29,6 +29,7 @@ func newPipe(s *socket, endpoint string) *pipe {
 	p := &pipe{s: s, endpoint: endpoint}
 	p.out.limit(s.cfg.SendHWM, s.cfg.SendHWMBytes)
 	p.out.conflate = s.cfg.Conflate
+	p.out.note()
 	p.out.wake = p.wake
 	p.out.back.L = &p.out.mu
 	if s.in != nil {

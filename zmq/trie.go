@@ -22,31 +22,26 @@ type node[T comparable] struct {
 	children []*node[T]
 }
 
-// match appends to dst the values of every prefix of topic. A value that holds several of them is there several times.
-func (t *trie[T]) match(dst []T, topic []byte) []T {
-	n := t.root.Load()
-	if n == nil {
-		return dst
-	}
-	for {
-		dst = append(dst, n.values...)
-		if n = n.next(topic); n == nil {
-			return dst
-		}
+// match appends to dst the values of every prefix of topic. A value that holds several of them is there several times, which
+// is not so where there was one prefix only.
+func (t *trie[T]) match(dst []T, topic []byte) (found []T, prefixes int) {
+	for n := t.root.Load(); n != nil; n = n.next(topic) {
 		topic = topic[len(n.label):]
+		if len(n.values) > 0 {
+			dst = append(dst, n.values...)
+			prefixes++
+		}
 	}
+	return dst, prefixes
 }
 
 // matches reports whether there is a value at a prefix of topic.
 func (t *trie[T]) matches(topic []byte) bool {
-	n := t.root.Load()
-	for n != nil {
+	for n := t.root.Load(); n != nil; n = n.next(topic) {
 		if len(n.values) > 0 {
 			return true
 		}
-		if n = n.next(topic); n != nil {
-			topic = topic[len(n.label):]
-		}
+		topic = topic[len(n.label):]
 	}
 	return false
 }
@@ -56,11 +51,28 @@ func (n *node[T]) next(topic []byte) *node[T] {
 	if len(topic) == 0 {
 		return nil
 	}
-	i := bytes.IndexByte(n.keys, topic[0])
-	if i < 0 || !bytes.HasPrefix(topic, n.children[i].label) {
+	i := n.index(topic[0])
+	if i < 0 {
 		return nil
 	}
-	return n.children[i]
+	child := n.children[i]
+	if len(child.label) > 1 && !bytes.HasPrefix(topic, child.label) {
+		return nil
+	}
+	return child
+}
+
+// index returns the place of the child whose label begins with b, -1 where there is none.
+func (n *node[T]) index(b byte) int {
+	if len(n.keys) > 16 {
+		return bytes.IndexByte(n.keys, b)
+	}
+	for i, key := range n.keys { // for so few, faster than a call
+		if key == b {
+			return i
+		}
+	}
+	return -1
 }
 
 // add puts v at prefix. It reports whether v was not there yet, and whether nothing was.

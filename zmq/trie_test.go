@@ -65,7 +65,7 @@ func TestTrie(t *testing.T) {
 						want = append(want, e.value)
 					}
 				}
-				got := tree.match(nil, []byte(topic))
+				got, _ := tree.match(nil, []byte(topic))
 				if tree.matches([]byte(topic)) != (len(got) > 0) {
 					t.Fatalf("matches %q: %v, there are %v", topic, len(got) == 0, got)
 				}
