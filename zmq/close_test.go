@@ -410,3 +410,34 @@ func traffic(s socket) {
 		}
 	}
 }
+
+// A closing socket does not wait for a peer for which nobody looks any more.
+func TestCloseAfterGivingUp(t *testing.T) {
+	t.Parallel()
+	l := listenRaw(t)
+	push := newPush(t, zmq.Config{ReconnectInterval: -1, Linger: time.Hour})
+	check(t, push.Connect(l.endpoint()))
+	send(t, push, "for nobody")
+	peer := l.accept()
+	closing := inBackground(func() error { return push.WaitPeers(within(t), 1) })
+	closed := inBackground(push.Close)
+	isClosed(t, await(t, "the beginning of Close", closing))
+	peer.Close()
+	check(t, await(t, "the end of Close", closed))
+	if st := push.Stats(); st.Dropped != 1 {
+		t.Errorf("%d messages were dropped, want 1", st.Dropped)
+	}
+}
+
+// A connection is given up also while messages that came by it wait for room that nobody makes.
+func TestDisconnectWithFullInbox(t *testing.T) {
+	t.Parallel()
+	overStreams(t, func(t *testing.T, endpoint string) {
+		bound, connected := must(zmq.NewDealer(zmq.Config{SendHWM: 1}))(t), must(zmq.NewDealer(zmq.Config{RecvHWM: 1, Linger: time.Hour}))(t)
+		closing(t, bound)
+		closing(t, connected)
+		at := pair(t, bound, connected, endpoint)
+		fill(t, bound)
+		check(t, await(t, "the end of Disconnect", inBackground(func() error { return connected.Disconnect(at) })))
+	})
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/experimance/experimance-go/internal/wire"
@@ -24,8 +23,9 @@ type conn struct {
 	err  error         // why the connection ends: the first reason given to fail
 	gone chan struct{} // closed by fail
 
-	raw  syscall.RawConn // for writes that do not wait; nil where there are none
-	pend pending         // what such a write has left for the writer
+	now   *nowait  // for writes that do not wait; nil where there are none
+	pend  pending  // what such a write has left for the writer
+	parts [][]byte // memory for such writes
 
 	bye *time.Timer // ends the connection some time after everything was sent; the writer's
 
@@ -100,7 +100,6 @@ func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
 		peer.Buffered = nil
 	}
 	c := &conn{p: p, nc: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
-	c.raw = rawConn(nc)
 	if p.in != nil {
 		c.told = make(chan struct{}, 1)
 	}
@@ -130,8 +129,10 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 
 	defer c.beat()()
 
-	if c.raw != nil && !s.publishes { // who sends to many must not wait for the system each time
-		p.out.lend(c.writeDirect, s.kind == "REQ" || s.kind == "REP")
+	if !s.publishes { // who sends to many must not wait for the system each time
+		if c.now = newNowait(c.nc); c.now != nil {
+			p.out.lend(c, s.kind == "REQ" || s.kind == "REP")
+		}
 	}
 	written := make(chan struct{})
 	go func() {

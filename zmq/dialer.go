@@ -120,14 +120,13 @@ func (d *dialer) giveUp(err error) {
 		delete(s.dialers, d.endpoint)
 	}
 	s.mu.Unlock()
-	if !mine { // somebody else is about to end it
-		return
-	}
 	d.cancel()
 	d.pipe.over.Store(true)
 	s.pat.detach(d.pipe)
 	s.dropPipe(d.pipe)
-	s.emit(EventClosed, d.endpoint, "", err)
+	if mine { // else somebody is about to end it, and waits for what is queued
+		s.emit(EventClosed, d.endpoint, "", err)
+	}
 }
 
 // finished reports whether a closing socket, or one that disconnects, has no more to do here.

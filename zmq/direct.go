@@ -9,7 +9,8 @@ func (c *conn) writeDirect() {
 	b := q.take(c.pend.batch)
 	written := 0
 	if len(b.ctl) == 0 && len(b.segs) == 1 {
-		written = c.tryWrite(b.segs[0].b)
+		c.parts = append(c.parts[:0], b.segs[0].b)
+		written = c.now.write(c.parts)
 	}
 	c.pend = pending{batch: b, written: written}
 	unfinished := len(b.ctl) > 0 || len(b.segs) != 1 || written < len(b.segs[0].b)
@@ -46,16 +47,3 @@ func (c *conn) takeBackPending() {
 
 // waits reports whether there is something left to write.
 func (p *pending) waits() bool { return p.n > 0 || len(p.ctl) > 0 }
-
-// tryWrite writes as much as the system takes at once, and returns how much that was. An error is left for the writer to
-// find.
-func (c *conn) tryWrite(b []byte) (written int) {
-	err := c.raw.Write(func(fd uintptr) bool {
-		written = writeNow(fd, b)
-		return true
-	})
-	if err != nil {
-		return 0
-	}
-	return written
-}

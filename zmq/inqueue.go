@@ -97,10 +97,14 @@ func (q *inQueue) await(ctx context.Context) (Message, *pipe, error) {
 func (q *inQueue) tryRecv() (Message, *pipe, error) {
 	q.mu.Lock()
 	in := q.cur
-	if in == nil || in.n == 0 || q.accept != nil {
+	if in == nil || in.n == 0 {
 		return q.search()
 	}
 	m := in.pop()
+	if q.accept != nil && !q.accept(m.Bytes()) {
+		m.Release()
+		return q.search()
+	}
 	q.taken(in, len(m.wire))
 	more := q.cur != nil
 	q.mu.Unlock()
@@ -110,7 +114,7 @@ func (q *inQueue) tryRecv() (Message, *pipe, error) {
 	return m, in.p, nil
 }
 
-// search is tryRecv where it takes more than the first message of the first inbox. It unlocks mu.
+// search is tryRecv where the first message of the first inbox will not do. It unlocks mu.
 func (q *inQueue) search() (m Message, from *pipe, err error) {
 	var roomy []*socket // inproc peers that wait to hear of the room we made
 	for from == nil && q.cur != nil {

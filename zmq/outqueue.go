@@ -49,8 +49,8 @@ type outQueue struct {
 	wake func()
 
 	// A sender that finds the consumer asleep may take its part for one write, which saves the time that waking it takes.
-	// It calls direct then, without any lock of the queue held. nil where nobody may.
-	direct  func()
+	// It calls a method of direct then, without any lock of the queue held. nil where nobody may.
+	direct  *conn
 	eager   bool      // whenever the consumer sleeps, instead of when it has slept for a while
 	lent    bool      // a sender has the consumer's part
 	back    sync.Cond // the part was given back
@@ -159,10 +159,10 @@ func (q *outQueue) unlock(n int) {
 func (q *outQueue) rouse(n int) {
 	q.idle = false
 	direct := q.direct
-	if direct != nil && n > 0 && q.mayBeDirect() {
+	if direct != nil && n > 0 && q.size < largeMessage && q.mayBeDirect() {
 		q.lent = true
 		q.mu.Unlock()
-		direct()
+		direct.writeDirect()
 		return
 	}
 	q.mu.Unlock()
@@ -186,7 +186,7 @@ func (q *outQueue) mayBeDirect() bool {
 
 // lend lets senders take the consumer's part by calling direct, or no longer where that is nil. It returns when no sender has
 // it any more.
-func (q *outQueue) lend(direct func(), eager bool) {
+func (q *outQueue) lend(direct *conn, eager bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.direct, q.eager = direct, eager
@@ -379,8 +379,7 @@ func appendFrames(dst []byte, frames [][]byte) []byte {
 		if i < last {
 			flags = wire.FlagMore
 		}
-		dst = wire.AppendHeader(dst, flags, len(f))
-		dst = append(dst, f...)
+		dst = append(wire.AppendHeader(dst, flags, len(f)), f...)
 	}
 	return dst
 }

@@ -73,9 +73,9 @@ func (p *pipe) setFrom(peer *Peer) {
 	p.in.q.mu.Unlock()
 }
 
-// isFrom reports whether messages that come now are from this peer, by the same connection.
-func (p *pipe) isFrom(peer *Peer) bool {
+// from returns who sends the messages that come now: another one for each connection.
+func (p *pipe) from() *Peer {
 	p.in.q.mu.Lock()
 	defer p.in.q.mu.Unlock()
-	return peer != nil && p.in.from == peer
+	return p.in.from
 }

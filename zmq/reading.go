@@ -150,7 +150,7 @@ func (q *inQueue) watch(ctx context.Context) {
 func (c *conn) lend(r *reader) (used bool) {
 	q := c.p.in.q
 	q.mu.Lock()
-	if q.solo != c || q.closed || r.last > largeMessage {
+	if q.solo != c || q.closed || r.last > largeMessage && !r.awaited {
 		q.mu.Unlock()
 		return false
 	}

@@ -125,12 +125,12 @@ func TestOrphansGoToOthers(t *testing.T) {
 
 // fill sends numbered messages of 256 KiB to a peer that does not receive, until everything between the two is full. It
 // returns how many were accepted.
-func fill(t *testing.T, push *zmq.Push) (sent int) {
+func fill(t *testing.T, s sender) (sent int) {
 	t.Helper()
 	body := make([]byte, 256<<10)
 	for refused := 0; refused < 3; {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		err := push.Send(ctx, fmt.Append(nil, sent), body)
+		err := s.Send(ctx, fmt.Append(nil, sent), body)
 		cancel()
 		switch {
 		case err == nil:

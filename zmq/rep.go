@@ -65,7 +65,8 @@ func (r *replier) recv(ctx context.Context) (Message, error) {
 			return Message{}, r.s.opError("receive", "", err)
 		}
 		if r.unwrap(&m) {
-			r.client, r.gone, r.busy = p, !p.isFrom(m.slab.from), false
+			from := m.slab.peer()
+			r.client, r.gone, r.busy = p, from == nil || from != p.from(), false
 			r.mu.Unlock()
 			return m, nil
 		}

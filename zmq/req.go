@@ -46,6 +46,7 @@ type requester struct {
 	phase   requestPhase
 	server  *pipe  // who has the request
 	lost    bool   // the server went away with it
+	stale   *Peer  // the connection that had a request that was given up: what still comes by it is no reply to the next
 	id      uint32 // of the last request, with Config.Correlate
 	scratch [][]byte
 }
@@ -121,6 +122,7 @@ func (r *requester) mayRequest() (old *pipe, err error) {
 	case r.phase == mayReply && r.s.cfg.Relaxed && r.s.cfg.Correlate:
 		return nil, nil
 	case r.phase == mayReply && r.s.cfg.Relaxed:
+		r.stale = r.server.from()
 		return r.server, nil
 	}
 	return nil, r.s.opError("send", "", fmt.Errorf("%w: the last request has no reply yet", ErrState))
@@ -196,7 +198,7 @@ func (r *requester) await(ctx context.Context) (Message, error) {
 func (r *requester) isReply(m *Message, p *pipe) bool {
 	r.turnMu.Lock()
 	defer r.turnMu.Unlock()
-	if p != r.server {
+	if p != r.server || r.stale != nil && m.slab.peer() == r.stale {
 		return false
 	}
 	if r.s.cfg.Correlate {

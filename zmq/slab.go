@@ -30,8 +30,11 @@ const (
 // large messages make it run often: so some large slabs are kept out of its reach.
 type shelf struct {
 	size int
-	kept chan *slab
 	pool sync.Pool
+
+	mu   sync.Mutex
+	kept []*slab // the one that was used last, which may still be in the processor's cache, at the end
+	most int     // how many are kept
 }
 
 // keptBytes is how much memory each shelf of large slabs keeps.
@@ -42,7 +45,7 @@ var shelves = func() []*shelf {
 	for bits := minSlabBits; bits <= maxSlabBits; bits++ {
 		h := &shelf{size: 1<<bits + slabSlack}
 		if h.size >= largeMessage {
-			h.kept = make(chan *slab, keptBytes>>bits)
+			h.most = keptBytes >> bits
 		}
 		all = append(all, h)
 	}
@@ -66,10 +69,8 @@ func newSlab(size int) *slab {
 }
 
 func (h *shelf) take() *slab {
-	select {
-	case s := <-h.kept:
+	if s := h.takeKept(); s != nil {
 		return s
-	default:
 	}
 	if s, ok := h.pool.Get().(*slab); ok {
 		return s
@@ -77,12 +78,40 @@ func (h *shelf) take() *slab {
 	return &slab{b: make([]byte, h.size), shelf: h}
 }
 
+func (h *shelf) takeKept() *slab {
+	if h.most == 0 {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := len(h.kept) - 1
+	if last < 0 {
+		return nil
+	}
+	s := h.kept[last]
+	h.kept[last] = nil
+	h.kept = h.kept[:last]
+	return s
+}
+
 func (h *shelf) put(s *slab) {
-	select {
-	case h.kept <- s:
-	default:
+	if !h.keep(s) {
 		h.pool.Put(s)
 	}
+}
+
+// keep reports false where enough slabs are kept.
+func (h *shelf) keep(s *slab) bool {
+	if h.most == 0 {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.kept) == h.most {
+		return false
+	}
+	h.kept = append(h.kept, s)
+	return true
 }
 
 // peer returns who sent the messages in the slab, nil where that is not known.

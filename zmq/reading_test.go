@@ -1,0 +1,224 @@
+package zmq_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/experimance/experimance-go/zmq"
+)
+
+// reads is a socket that may read from its connection itself.
+type reads interface {
+	receiver
+	ReceiverReads() bool
+	ReceiverWaits() bool
+}
+
+// result is what a Recv returned.
+type result struct {
+	text string
+	err  error
+}
+
+// receiving starts a Recv.
+func receiving(ctx context.Context, s receiver) <-chan result {
+	return inBackground(func() result {
+		m, err := s.Recv(ctx)
+		return result{text(m), err}
+	})
+}
+
+// reading starts a Recv that reads from the connection itself. Until that is so, it feeds the socket messages one by one.
+func reading(ctx context.Context, t *testing.T, s reads, feed func()) <-chan result {
+	t.Helper()
+	for {
+		r := receiving(ctx, s)
+		eventually(t, "a receiver", func() bool { return s.ReceiverReads() || s.ReceiverWaits() })
+		if s.ReceiverReads() {
+			return r
+		}
+		feed()
+		if got := await(t, "a message", r); got.err != nil {
+			t.Fatal(got.err)
+		}
+	}
+}
+
+// fed makes a PULL, of which a receiver reads itself until ctx ends, and its PUSH.
+func fed(ctx context.Context, t *testing.T, endpoint string) (*zmq.Pull, *zmq.Push, string, <-chan result) {
+	t.Helper()
+	pull, push := newPull(t, zmq.Config{}), newPush(t, zmq.Config{})
+	bound := bind(t, pull, endpoint)
+	check(t, push.Connect(bound))
+	return pull, push, bound, reading(ctx, t, pull, func() { send(t, push, "food") })
+}
+
+// overStreams tests over the carriers that have connections.
+func overStreams(t *testing.T, test func(t *testing.T, endpoint string)) {
+	t.Helper()
+	for name, endpoint := range endpoints(t) {
+		if name == "inproc" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, endpoint)
+		})
+	}
+}
+
+func TestReceiverThatReadsIsInterrupted(t *testing.T) {
+	t.Parallel()
+	overStreams(t, func(t *testing.T, endpoint string) {
+		ctx, cancel := context.WithCancel(within(t))
+		pull, push, _, r := fed(ctx, t, endpoint)
+		cancel()
+		if got := await(t, "the end of Recv", r); !errors.Is(got.err, context.Canceled) {
+			t.Fatalf("Recv ended with %v", got.err)
+		}
+		send(t, push, "later")
+		expect(t, pull, "later")
+	})
+}
+
+func TestReceiverThatReadsIsInterruptedByClose(t *testing.T) {
+	t.Parallel()
+	overStreams(t, func(t *testing.T, endpoint string) {
+		pull, _, _, r := fed(within(t), t, endpoint)
+		check(t, pull.Close())
+		if got := await(t, "the end of Recv", r); !errors.Is(got.err, zmq.ErrClosed) {
+			t.Fatalf("Recv ended with %v", got.err)
+		}
+	})
+}
+
+// A receiver that reads from the only connection must not miss what comes by another.
+func TestReceiverThatReadsHearsOfAnotherPeer(t *testing.T) {
+	t.Parallel()
+	for name, second := range endpoints(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pull, push, _, r := fed(within(t), t, wildcard)
+			other := newPush(t, zmq.Config{})
+			check(t, other.Connect(bind(t, pull, second)))
+			send(t, other, "from another")
+			if got := await(t, "a message", r); got.text != "from another" {
+				t.Fatalf("received %q, %v", got.text, got.err)
+			}
+			send(t, push, "from the first")
+			expect(t, pull, "from the first")
+		})
+	}
+}
+
+// While one receiver is busy with what it has read, another one gets the next message.
+func TestReceiversReadInTurn(t *testing.T) {
+	t.Parallel()
+	overStreams(t, func(t *testing.T, endpoint string) {
+		pull, push, _, r := fed(within(t), t, endpoint)
+		for i := range 100 {
+			next := receiving(within(t), pull)
+			eventually(t, "a second receiver", pull.ReceiverWaits)
+			send(t, push, fmt.Sprint(2*i))
+			send(t, push, fmt.Sprint(2*i+1))
+			got := []string{await(t, "the first message", r).text, await(t, "the second message", next).text}
+			if a, b := fmt.Sprint(2*i), fmt.Sprint(2*i+1); !(got[0] == a && got[1] == b || got[0] == b && got[1] == a) {
+				t.Fatalf("received %q", got)
+			}
+			r = reading(within(t), t, pull, func() { send(t, push, "food") })
+		}
+		send(t, push, "end")
+		await(t, "the end", r)
+	})
+}
+
+// The end of a connection is noticed also when the receiver that has read last does not come back.
+func TestReaderTakesItsPartBack(t *testing.T) {
+	t.Parallel()
+	overStreams(t, func(t *testing.T, endpoint string) {
+		events := make(chan zmq.Event, 100)
+		pull, push := newPull(t, zmq.Config{Events: events}), newPush(t, zmq.Config{})
+		check(t, push.Connect(bind(t, pull, endpoint)))
+		r := reading(within(t), t, pull, func() { send(t, push, "food") })
+		send(t, push, "last")
+		await(t, "the last message", r)
+		check(t, push.Close())
+		for {
+			if e := await(t, "the event", events); e.Kind == zmq.EventDisconnected {
+				return
+			}
+		}
+	})
+}
+
+// A REQ that reads itself is told when the request is lost with its server.
+func TestRequesterThatReadsLosesItsServer(t *testing.T) {
+	t.Parallel()
+	overStreams(t, func(t *testing.T, endpoint string) {
+		ctx := within(t)
+		rep, req := must(zmq.NewRep(zmq.Config{}))(t), must(zmq.NewReq(zmq.Config{}))(t)
+		closing(t, rep)
+		closing(t, req)
+		check(t, req.Connect(bind(t, rep, endpoint)))
+		var r <-chan result
+		for {
+			send(t, req, "question")
+			expect(t, rep, "question")
+			r = receiving(ctx, req)
+			eventually(t, "a receiver", func() bool { return req.ReceiverReads() || req.ReceiverWaits() })
+			if req.ReceiverReads() {
+				break
+			}
+			send(t, rep, "answer")
+			await(t, "the answer", r)
+		}
+		check(t, rep.Close())
+		if got := await(t, "the end of Recv", r); !errors.Is(got.err, zmq.ErrPeerGone) {
+			t.Fatalf("Recv ended with %q, %v", got.text, got.err)
+		}
+	})
+}
+
+// Whenever a receiver is interrupted, within a message too, nothing is lost and nothing comes twice.
+func TestInterruptionsLoseNothing(t *testing.T) {
+	t.Parallel()
+	overStreams(t, func(t *testing.T, endpoint string) {
+		const messages = 3000
+		ctx := within(t)
+		pull, push := newPull(t, zmq.Config{}), newPush(t, zmq.Config{})
+		check(t, push.Connect(bind(t, pull, endpoint)))
+		body := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 1+i*i%70_000) }
+		sent := inBackground(func() error {
+			for i := range messages {
+				if err := push.Send(ctx, body(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		interrupted := 0
+		for i := 0; i < messages; {
+			short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(100))*time.Microsecond)
+			m, err := pull.Recv(short)
+			cancel()
+			switch {
+			case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+				interrupted++
+				continue
+			case err != nil:
+				t.Fatal(err)
+			case !bytes.Equal(m.Bytes(), body(i)):
+				t.Fatalf("message %d is not the one expected: %d bytes", i, len(m.Bytes()))
+			}
+			m.Release()
+			i++
+		}
+		check(t, await(t, "the end of sending", sent))
+		t.Logf("%d interruptions", interrupted)
+	})
+}
