@@ -104,9 +104,11 @@ func (s *speaker) receiveMessage() string {
 	s.t.Helper()
 	flags, body := s.frame()
 	if sealer := s.m.Sealer(); sealer != nil {
-		var err error
-		_, body, err = sealer.Open(flags, body)
+		frame, err := sealer.Open(nil, flags, body)
 		check(s.t, err)
+		_, _, head, err := wire.ParseHeader(frame)
+		check(s.t, err)
+		body = frame[head:]
 	}
 	return string(body)
 }

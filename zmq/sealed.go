@@ -17,6 +17,7 @@ type sealedConn struct {
 	raw   []byte // for reading: sealed frames, raw[start:end] not opened yet
 	start int
 	end   int
+	large int    // size of the largest frame in raw so far
 	plain []byte // opened, and not read yet
 
 	out []byte // for writing: sealed frames
@@ -78,32 +79,47 @@ func (c *sealedConn) open(p []byte) (n, need int, err error) {
 		if frame > len(sealed) {
 			return n, frame, nil
 		}
-		if n > 0 && n+frame > len(p) {
-			return n, frame, nil
+		dst := p[n:n]
+		fits := wire.MaxHeader+int(size)-mechanism.CurveOverhead <= len(p)-n
+		if !fits {
+			if n > 0 {
+				return n, frame, nil
+			}
+			dst = c.plain[:0]
 		}
-		inner, body, err := c.sealer.Open(flags, sealed[head:frame])
+		dst, err = c.sealer.Open(dst, flags, sealed[head:frame])
 		if err != nil {
 			return n, 0, err
 		}
 		c.start += frame
-		if wire.MaxHeader+len(body) > len(p)-n {
-			c.plain = append(wire.AppendHeader(c.plain[:0], inner, len(body)), body...)
-			return n, 0, nil
+		c.large = max(c.large, frame)
+		if !fits {
+			c.plain = dst
+			return 0, 0, nil
 		}
-		dst := append(wire.AppendHeader(p[n:n], inner, len(body)), body...)
 		n += len(dst)
 	}
 }
 
-// fill reads more sealed bytes, with room for a frame of need bytes that grows as it arrives.
+// rawFrames and rawRead bound the room for several frames.
+const (
+	rawFrames = 4
+	rawRead   = rawFrames * (largeRead + 128) // four of 64 KiB with their overhead
+)
+
+// fill reads more sealed bytes, with room for a frame of need bytes that grows as it arrives. Where the peer has sent large
+// frames there is room for several of them, so that the beginning of one has to be moved once in several only, and not at all
+// where they are of one size.
 func (c *sealedConn) fill(need int) error {
 	have := c.end - c.start
+	several := min(rawFrames, rawRead/max(c.large, 1)) * c.large
 	switch {
-	case have == 0 && len(c.raw) >= largeRead:
+	case have == 0 && len(c.raw) >= max(largeRead, several):
 		c.start, c.end = 0, 0
 	case len(c.raw)-c.start < need || c.end == len(c.raw):
 		raw := c.raw
-		if size := min(max(need, 2*len(c.raw), largeRead), max(2*have, largeRead)); size > len(raw) {
+		size := max(min(max(need, 2*len(raw), largeRead), max(2*have, largeRead)), several)
+		if size > len(raw) {
 			raw = make([]byte, size)
 		}
 		c.end = copy(raw, c.raw[c.start:c.end])

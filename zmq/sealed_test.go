@@ -1,23 +1,31 @@
 package zmq
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"math/rand/v2"
 	"net"
+	"os"
+	"slices"
 	"testing"
 
+	"github.com/experimance/experimance-go/internal/mechanism"
 	"github.com/experimance/experimance-go/internal/wire"
 )
 
-// plainSealer puts one byte before each body.
+// plainSealer puts bytes before each body, of which the first holds the flags.
 type plainSealer struct{}
 
 func (plainSealer) Seal(dst []byte, flags byte, body []byte) []byte {
-	dst = append(wire.AppendHeader(dst, 0, 1+len(body)), flags)
+	dst = wire.AppendHeader(dst, 0, mechanism.CurveOverhead+len(body))
+	dst = append(dst, append([]byte{flags}, make([]byte, mechanism.CurveOverhead-1)...)...)
 	return append(dst, body...)
 }
 
-func (plainSealer) Open(_ byte, body []byte) (flags byte, plain []byte, err error) {
-	return body[0], body[1:], nil
+func (plainSealer) Open(dst []byte, _ byte, body []byte) ([]byte, error) {
+	plain := body[mechanism.CurveOverhead:]
+	return append(wire.AppendHeader(dst, body[0], len(plain)), plain...), nil
 }
 
 var errBroken = errors.New("the connection broke")
@@ -57,7 +65,7 @@ func TestSealedWriteBreaks(t *testing.T) {
 			if err != nil || head == 0 || head+int(size) > len(sealed) {
 				break
 			}
-			want += encodedSize([][]byte{make([]byte, size-1)})
+			want += encodedSize([][]byte{make([]byte, int(size)-mechanism.CurveOverhead)})
 			sealed = sealed[head+int(size):]
 		}
 		if n != want {
@@ -79,6 +87,92 @@ func TestSealedFrameAnnounced(t *testing.T) {
 		_, err := newSealedConn(nc, plainSealer{}, nil, int64(unlimited)).Read(make([]byte, 100))
 		if err == nil {
 			t.Error("read what was not sent")
+		}
+	}
+}
+
+// pausing is a connection that delivers parts of at most so many bytes, and after each one that nothing came in time.
+type pausing struct {
+	net.Conn
+	b      []byte
+	most   int
+	paused bool
+}
+
+func (c *pausing) Read(p []byte) (int, error) {
+	if c.paused = !c.paused; c.paused {
+		return 0, os.ErrDeadlineExceeded
+	}
+	if len(c.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), c.most)], c.b)
+	c.b = c.b[n:]
+	return n, nil
+}
+
+// sealedFrames are frames with bodies of these sizes, plain and sealed.
+func sealedFrames(sizes []int) (plain, sealed []byte) {
+	for i, size := range sizes {
+		body := make([]byte, size)
+		for j := range body {
+			body[j] = byte(i + j/7)
+		}
+		plain = append(wire.AppendHeader(plain, 0, size), body...)
+		sealed = plainSealer{}.Seal(sealed, 0, body)
+	}
+	return plain, sealed
+}
+
+// Whatever comes at once, and however often it is interrupted, a reader gets all frames, in memory of any size.
+func TestSealedReadResumes(t *testing.T) {
+	t.Parallel()
+	sizes := []int{0, 1, 255, 256, 5000, 1 << 20, 3, 300_000, 100_000}
+	for range 20 {
+		sizes = append(sizes, 64<<10)
+	}
+	rand.Shuffle(len(sizes), func(i, j int) { sizes[i], sizes[j] = sizes[j], sizes[i] })
+	plain, sealed := sealedFrames(sizes)
+	for _, most := range []int{1000, 64 << 10, 1 << 30} {
+		for _, room := range []int{1000, 64<<10 + wire.MaxHeader, 1 << 20} {
+			c := newSealedConn(&pausing{b: sealed[100:], most: most}, plainSealer{}, sealed[:100], 1<<20)
+			var got []byte
+			var err error
+			for p := make([]byte, room); err == nil || errors.Is(err, os.ErrDeadlineExceeded); {
+				var n int
+				n, err = c.Read(p)
+				got = append(got, p[:n]...)
+			}
+			if !errors.Is(err, io.EOF) || !bytes.Equal(got, plain) {
+				t.Errorf("frames of %d, %d at once into %d: other bytes, %v", sizes, most, room, err)
+			}
+		}
+	}
+}
+
+// Memory for sealed frames is taken as they arrive, and for several only where the peer has sent such.
+func TestSealedRoom(t *testing.T) {
+	t.Parallel()
+	announced := wire.AppendHeader(nil, wire.FlagLong, 1<<20)
+	for _, c := range []struct {
+		size, most int
+	}{
+		{0, largeRead},
+		{1000, largeRead},
+		{40_000, 3 * largeRead},
+		{64 << 10, rawRead},
+		{100_000, rawRead},
+		{200_000, 8 * largeRead},
+	} {
+		_, sealed := sealedFrames(slices.Repeat([]int{c.size}, 50))
+		sc := newSealedConn(&pausing{b: append(sealed, announced...), most: 1 << 30}, plainSealer{}, nil, 1<<21)
+		for p := make([]byte, 1<<20); ; {
+			if _, err := sc.Read(p); errors.Is(err, io.EOF) {
+				break
+			}
+		}
+		if len(sc.raw) > c.most {
+			t.Errorf("frames of %d bytes have taken %d, want at most %d", c.size, len(sc.raw), c.most)
 		}
 	}
 }

@@ -31,6 +31,7 @@ func BenchmarkOpen(b *testing.B) {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			client, server := sealers(b)
 			plain := make([]byte, size)
+			dst := make([]byte, 0, size+wire.MaxHeader)
 			var frames [batch][]byte
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
@@ -43,7 +44,7 @@ func BenchmarkOpen(b *testing.B) {
 					b.StartTimer()
 				}
 				frame := frames[i%batch]
-				if _, _, err := server.Open(0, frame[len(frame)-size-mechanism.CurveOverhead:]); err != nil {
+				if _, err := server.Open(dst, 0, frame[len(frame)-size-mechanism.CurveOverhead:]); err != nil {
 					b.Fatal(err)
 				}
 			}

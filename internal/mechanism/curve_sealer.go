@@ -91,30 +91,36 @@ func (s *curveSealer) Seal(dst []byte, flags byte, body []byte) []byte {
 	return dst[:at+size]
 }
 
-// Open decrypts the body of a MESSAGE in place. After an error the connection must end.
-func (s *curveSealer) Open(_ byte, body []byte) (innerFlags byte, plain []byte, err error) {
+// Open appends to dst the frame in the body of a MESSAGE. Nothing is decrypted before
+// the authenticator has been found right. After an error the connection must end.
+func (s *curveSealer) Open(dst []byte, _ byte, body []byte) ([]byte, error) {
 	if len(body) < plainAt || string(body[:nonceAt]) != messageName {
-		return 0, nil, errNoMessage
+		return nil, errNoMessage
 	}
 	count := binary.BigEndian.Uint64(body[nonceAt:])
 	if count <= s.in.count {
-		return 0, nil, errReplayed
+		return nil, errReplayed
 	}
 	head := s.in.stream.head(count)
 	secret := body[secretAt:]
 	if !authentic((*[boxOverhead]byte)(body[tagAt:]), secret, head) {
-		return 0, nil, errTampered
+		return nil, errTampered
 	}
 	s.in.count = count
-	n := subtle.XORBytes(secret, secret, head[tagKey:])
-	if n < len(secret) {
-		s.in.stream.xorTail(secret[n:], secret[n:], count)
-	}
-	innerFlags, ok := openFlags(secret[0])
+	flags, ok := openFlags(secret[0] ^ head[tagKey])
 	if !ok {
-		return 0, nil, errFlags
+		return nil, errFlags
 	}
-	return innerFlags, secret[1:], nil
+	secret = secret[1:]
+	dst = wire.AppendHeader(slices.Grow(dst, wire.MaxHeader+len(secret)), flags, len(secret))
+	at := len(dst)
+	dst = dst[:at+len(secret)]
+	plain := dst[at:]
+	n := subtle.XORBytes(plain, secret, head[tagKey+1:])
+	if n < len(secret) {
+		s.in.stream.xorTail(plain[n:], secret[n:], count)
+	}
+	return dst, nil
 }
 
 // sealFlags translates the flags of a frame into those within a MESSAGE.

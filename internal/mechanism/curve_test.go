@@ -151,7 +151,7 @@ func checkTraffic(t *testing.T, s mechanism.Sealer, p *curvePeer, ours, theirs s
 		if inner, plain := p.opened(ours, frame[n:]); inner != tt.inner || plain != tt.plain {
 			t.Errorf("frame %d has become %d, %.20q", i, inner, plain)
 		}
-		flags, plain, err := s.Open(0, p.message(theirs, uint64(3+i), tt.inner, tt.plain))
+		flags, plain, err := opened(t, s, 0, p.message(theirs, uint64(3+i), tt.inner, tt.plain))
 		if err != nil || flags != tt.flags&^wire.FlagLong || string(plain) != tt.plain {
 			t.Errorf("frame %d is opened as %d, %.20q, %v", i, flags, plain, err)
 		}

@@ -67,11 +67,11 @@ func FuzzSealer(f *testing.F) {
 	f.Add(byte(wire.FlagCommand), []byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, flags byte, plain, stranger []byte) {
 		client, server := sealers(t)
-		if _, got, err := server.Open(flags, stranger); err == nil {
+		if got, err := server.Open(nil, flags, stranger); err == nil {
 			t.Fatalf("%q was opened: %q", stranger, got)
 		}
 		flags &= wire.FlagMore | wire.FlagCommand
-		gotFlags, got, err := server.Open(0, sealed(t, client, flags, plain))
+		gotFlags, got, err := opened(t, server, 0, sealed(t, client, flags, plain))
 		if flags == wire.FlagMore|wire.FlagCommand {
 			if err == nil {
 				t.Fatal("a command of several frames was opened")

@@ -42,12 +42,13 @@ type Mechanism interface {
 // travel. One goroutine may seal while another opens.
 type Sealer interface {
 	// Seal appends to dst the whole frame that carries a frame of these flags
-	// and body.
+	// and body. Its body is longer by [CurveOverhead].
 	Seal(dst []byte, flags byte, body []byte) []byte
 
-	// Open recovers the frame that a peer's frame carries. The plain bytes may be
-	// a slice of body, which is overwritten.
-	Open(flags byte, body []byte) (innerFlags byte, plain []byte, err error)
+	// Open appends to dst the whole frame that a peer's frame of these flags and
+	// body carries, or returns nil and an error. Body must not share memory with
+	// dst.
+	Open(dst []byte, flags byte, body []byte) ([]byte, error)
 }
 
 // Params is what a mechanism needs to know of its connection.

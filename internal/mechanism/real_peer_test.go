@@ -259,7 +259,7 @@ func (c *secured) receive() (flags byte, body string, err error) {
 		if flags&^wire.FlagLong != 0 {
 			return 0, "", fmt.Errorf("sealed frame has the flags %d", flags)
 		}
-		flags, plain, err := c.peer.Sealer.Open(flags, data)
+		flags, plain, err := opened(c.t, c.peer.Sealer, flags, data)
 		return flags, string(plain), err
 	}
 }

@@ -90,7 +90,7 @@ func checkSession(t *testing.T, server, client *zmtp.Peer, clientType, user stri
 	if client.Sealer == nil {
 		return
 	}
-	flags, plain, err := server.Sealer.Open(0, sealed(t, client.Sealer, wire.FlagMore, []byte("hello")))
+	flags, plain, err := opened(t, server.Sealer, 0, sealed(t, client.Sealer, wire.FlagMore, []byte("hello")))
 	if err != nil || flags != wire.FlagMore || string(plain) != "hello" {
 		t.Errorf("%d, %q, %v", flags, plain, err)
 	}

@@ -82,11 +82,8 @@ func (inverting) Seal(dst []byte, flags byte, body []byte) []byte {
 	return dst
 }
 
-func (inverting) Open(flags byte, body []byte) (byte, []byte, error) {
-	for i := range body {
-		body[i] = ^body[i]
-	}
-	return flags, body, nil
+func (s inverting) Open(dst []byte, flags byte, body []byte) ([]byte, error) {
+	return s.Seal(dst, flags, body), nil
 }
 
 func withWord(word string) func(mechanism.Params) mechanism.Mechanism {
