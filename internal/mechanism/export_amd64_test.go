@@ -2,6 +2,15 @@
 
 package mechanism
 
+func init() {
+	if useLanes {
+		XORFroms["by 8"] = xorFrom8
+	}
+	if useWide {
+		XORFroms["by 16"] = xorFrom16
+	}
+}
+
 // Blocks8 makes eight blocks in each way that the processor knows.
 func Blocks8(key *[32]byte, in *[4][lanes]uint32) (outs map[string][lanes * blockSize]byte) {
 	outs = make(map[string][lanes * blockSize]byte)

@@ -4,6 +4,10 @@ package mechanism
 var (
 	FillHeads         = fillHeads
 	FillHeadsPortable = fillHeadsPortable
-	XORTail           = xorTail
-	XORTailPortable   = xorTailPortable
+
+	// XORFroms are the ways that this processor knows.
+	XORFroms = map[string]func(dst, src []byte, key *[32]byte, count, block uint64){
+		"the way chosen": xorFrom,
+		"portable":       xorFromPortable,
+	}
 )

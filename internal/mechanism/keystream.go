@@ -55,7 +55,7 @@ func (k *keystream) head(count uint64) *[headSize]byte {
 
 // xorTail does what salsa.XORKeyStream does, from the block after the head on.
 func (k *keystream) xorTail(dst, src []byte, count uint64) {
-	xorTail(dst, src, &k.key, count)
+	xorFrom(dst, src, &k.key, count, headSize/blockSize)
 }
 
 // deriveKey is HSalsa20.
@@ -90,7 +90,7 @@ func fillHeadsPortable(dst *[heads * headSize]byte, key *[32]byte, count uint64)
 	}
 }
 
-// xorTailPortable is xorTail for all processors.
-func xorTailPortable(dst, src []byte, key *[32]byte, count uint64) {
-	salsa.XORKeyStream(dst, src, position(count, headSize/blockSize), key)
+// xorFromPortable is xorFrom for all processors.
+func xorFromPortable(dst, src []byte, key *[32]byte, count, block uint64) {
+	salsa.XORKeyStream(dst, src, position(count, block), key)
 }

@@ -188,3 +188,126 @@ done:
 
 	VZEROUPPER
 	RET
+
+// The numbers of sixteen blocks, as they must be in two registers for VSHUFPS to put
+// their low words in order, and their high ones.
+DATA numbers<>+0(SB)/8, $0x0d0c090805040100
+DATA numbers<>+8(SB)/8, $0x0f0e0b0a07060302
+GLOBL numbers<>(SB), RODATA|NOPTR, $16
+
+// WIDE does x ^= (a + b) <<< n for sixteen lanes.
+#define WIDE(x, a, b, n, m) \
+	VPADDD a, b, Z16    \
+	VPROLD n, Z16, Z16  \
+	VPXORD Z16, x, x
+
+// GATHER takes four words of sixteen lanes, and puts those of one lane together: the
+// register that had the first word gets the lanes 0, 4, 8 and 12, and so on.
+#define GATHER(r0, r1, r2, r3)   \
+	VPUNPCKLDQ  r1, r0, Z16  \
+	VPUNPCKHDQ  r1, r0, Z17  \
+	VPUNPCKLDQ  r3, r2, Z18  \
+	VPUNPCKHDQ  r3, r2, Z19  \
+	VPUNPCKLQDQ Z18, Z16, r0 \
+	VPUNPCKHQDQ Z18, Z16, r1 \
+	VPUNPCKLQDQ Z19, Z17, r2 \
+	VPUNPCKHQDQ Z19, Z17, r3
+
+// XORLANES takes the sixteen words of four lanes, each register holding four words of
+// all of them, and encrypts or decrypts with each lane a block. Between these blocks,
+// as between the lanes, are three others.
+#define XORLANES(r0, r1, r2, r3, at)     \
+	VSHUFI32X4 $0x44, r1, r0, Z16    \
+	VSHUFI32X4 $0xee, r1, r0, Z17    \
+	VSHUFI32X4 $0x44, r3, r2, Z18    \
+	VSHUFI32X4 $0xee, r3, r2, Z19    \
+	VSHUFI32X4 $0x88, Z18, Z16, r0   \
+	VSHUFI32X4 $0xdd, Z18, Z16, r1   \
+	VSHUFI32X4 $0x88, Z19, Z17, r2   \
+	VSHUFI32X4 $0xdd, Z19, Z17, r3   \
+	VPXORD     at(BX), r0, r0        \
+	VPXORD     (at+256)(BX), r1, r1  \
+	VPXORD     (at+512)(BX), r2, r2  \
+	VPXORD     (at+768)(BX), r3, r3  \
+	VMOVDQU32  r0, at(DI)            \
+	VMOVDQU32  r1, (at+256)(DI)      \
+	VMOVDQU32  r2, (at+512)(DI)      \
+	VMOVDQU32  r3, (at+768)(DI)
+
+// func xorBlocks16(dst, src *[1024]byte, key *[32]byte, position *[16]byte)
+//
+// Z0 to Z15 hold the words 0 to 15 of Salsa20's state for all sixteen lanes. Z20 and Z21
+// keep the words 8 and 9 of its input, which are the number of the block.
+TEXT ·xorBlocks16(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), BX
+	MOVQ key+16(FP), SI
+	MOVQ position+24(FP), DX
+
+	VPBROADCASTQ 8(DX), Z16
+	VPMOVZXBQ    numbers<>+0(SB), Z17
+	VPMOVZXBQ    numbers<>+8(SB), Z18
+	VPADDQ       Z16, Z17, Z17
+	VPADDQ       Z16, Z18, Z18
+	VSHUFPS      $0x88, Z18, Z17, Z20
+	VSHUFPS      $0xdd, Z18, Z17, Z21
+
+	VPBROADCASTD sigma<>+0(SB), Z0
+	VPBROADCASTD 0(SI), Z1
+	VPBROADCASTD 4(SI), Z2
+	VPBROADCASTD 8(SI), Z3
+	VPBROADCASTD 12(SI), Z4
+	VPBROADCASTD sigma<>+4(SB), Z5
+	VPBROADCASTD 0(DX), Z6
+	VPBROADCASTD 4(DX), Z7
+	VMOVDQA32    Z20, Z8
+	VMOVDQA32    Z21, Z9
+	VPBROADCASTD sigma<>+8(SB), Z10
+	VPBROADCASTD 16(SI), Z11
+	VPBROADCASTD 20(SI), Z12
+	VPBROADCASTD 24(SI), Z13
+	VPBROADCASTD 28(SI), Z14
+	VPBROADCASTD sigma<>+12(SB), Z15
+
+	MOVQ $10, CX
+
+wide:
+	QUARTERROUND(WIDE, Z0, Z4, Z8, Z12)
+	QUARTERROUND(WIDE, Z5, Z9, Z13, Z1)
+	QUARTERROUND(WIDE, Z10, Z14, Z2, Z6)
+	QUARTERROUND(WIDE, Z15, Z3, Z7, Z11)
+	QUARTERROUND(WIDE, Z0, Z1, Z2, Z3)
+	QUARTERROUND(WIDE, Z5, Z6, Z7, Z4)
+	QUARTERROUND(WIDE, Z10, Z11, Z8, Z9)
+	QUARTERROUND(WIDE, Z15, Z12, Z13, Z14)
+	DECQ CX
+	JNZ  wide
+
+	VPADDD.BCST sigma<>+0(SB), Z0, Z0
+	VPADDD.BCST 0(SI), Z1, Z1
+	VPADDD.BCST 4(SI), Z2, Z2
+	VPADDD.BCST 8(SI), Z3, Z3
+	VPADDD.BCST 12(SI), Z4, Z4
+	VPADDD.BCST sigma<>+4(SB), Z5, Z5
+	VPADDD.BCST 0(DX), Z6, Z6
+	VPADDD.BCST 4(DX), Z7, Z7
+	VPADDD      Z20, Z8, Z8
+	VPADDD      Z21, Z9, Z9
+	VPADDD.BCST sigma<>+8(SB), Z10, Z10
+	VPADDD.BCST 16(SI), Z11, Z11
+	VPADDD.BCST 20(SI), Z12, Z12
+	VPADDD.BCST 24(SI), Z13, Z13
+	VPADDD.BCST 28(SI), Z14, Z14
+	VPADDD.BCST sigma<>+12(SB), Z15, Z15
+
+	GATHER(Z0, Z1, Z2, Z3)
+	GATHER(Z4, Z5, Z6, Z7)
+	GATHER(Z8, Z9, Z10, Z11)
+	GATHER(Z12, Z13, Z14, Z15)
+	XORLANES(Z0, Z4, Z8, Z12, 0)
+	XORLANES(Z1, Z5, Z9, Z13, 64)
+	XORLANES(Z2, Z6, Z10, Z14, 128)
+	XORLANES(Z3, Z7, Z11, Z15, 192)
+
+	VZEROUPPER
+	RET

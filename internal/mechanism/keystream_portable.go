@@ -7,7 +7,7 @@ func fillHeads(dst *[heads * headSize]byte, key *[32]byte, count uint64) {
 	fillHeadsPortable(dst, key, count)
 }
 
-// xorTail encrypts or decrypts src from the third block of a nonce on.
-func xorTail(dst, src []byte, key *[32]byte, count uint64) {
-	xorTailPortable(dst, src, key, count)
+// xorFrom encrypts or decrypts src from this block of a nonce on.
+func xorFrom(dst, src []byte, key *[32]byte, count, block uint64) {
+	xorFromPortable(dst, src, key, count, block)
 }

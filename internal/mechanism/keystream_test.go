@@ -5,6 +5,8 @@ package mechanism_test
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
 	"math"
 	"testing"
 
@@ -13,9 +15,9 @@ import (
 	"github.com/experimance/experimance-go/internal/mechanism"
 )
 
-// TestKeystream compares what this processor's instructions make with what package
-// salsa makes.
-func TestKeystream(t *testing.T) {
+// TestHeads compares what this processor's instructions make with what package salsa
+// makes.
+func TestHeads(t *testing.T) {
 	t.Parallel()
 	for _, n := range []uint64{0, 1, 3, 0x0102030405060708, 1 << 32, math.MaxUint64} {
 		var key [32]byte
@@ -32,20 +34,39 @@ func TestKeystream(t *testing.T) {
 		if got != want || portable != want {
 			t.Errorf("heads from nonce %d on differ", n)
 		}
-		for _, size := range []int{0, 1, 63, 64, 65, 127, 128, 129, 511, 512, 513, 1024, 5000} {
-			src := make([]byte, size)
-			_, _ = rand.Read(src)
-			want := append(make([]byte, 128), src...)
-			salsa.XORKeyStream(want, want, (*[16]byte)(append(count(n), make([]byte, 8)...)), &key)
-			got, portable := make([]byte, size), make([]byte, size)
-			mechanism.XORTail(got, src, &key, n)
-			mechanism.XORTailPortable(portable, src, &key, n)
-			if !bytes.Equal(got, want[128:]) || !bytes.Equal(portable, want[128:]) {
-				t.Errorf("tail of %d bytes of nonce %d differs", size, n)
-			}
-			mechanism.XORTail(src, src, &key, n)
-			if !bytes.Equal(src, want[128:]) {
-				t.Errorf("tail of %d bytes of nonce %d differs in place", size, n)
+	}
+}
+
+// TestXORFrom compares each way with blocks that package salsa makes one by one, for
+// sizes around each number of them, and across the words of a block's number.
+func TestXORFrom(t *testing.T) {
+	t.Parallel()
+	const most = 40
+	var key [32]byte
+	_, _ = rand.Read(key[:])
+	src := noise(64 * most)
+	const n = 0x0102030405060708
+	for _, block := range []uint64{0, 2, 1<<32 - 1, 1<<32 - 7, 1<<32 - 16, 1<<32 - most, 1 << 32, 1<<63 - 9} {
+		want := make([]byte, len(src))
+		for i := range uint64(most) {
+			position := (*[16]byte)(binary.LittleEndian.AppendUint64(count(n), block+i))
+			salsa.XORKeyStream(want[64*i:][:64], want[64*i:][:64], position, &key)
+		}
+		subtle.XORBytes(want, want, src)
+		for way, xorFrom := range mechanism.XORFroms {
+			for size := range len(src) + 1 {
+				if (size+1)%64 > 2 {
+					continue
+				}
+				got, inPlace := make([]byte, len(src)), bytes.Clone(src)
+				xorFrom(got[:size], src[:size], &key, n, block)
+				xorFrom(inPlace[:size], inPlace[:size], &key, n, block)
+				if !bytes.Equal(got[:size], want[:size]) || !bytes.Equal(inPlace[:size], want[:size]) {
+					t.Errorf("%s, %d bytes from block %#x on differ", way, size, block)
+				}
+				if !bytes.Equal(got[size:], make([]byte, len(src)-size)) || !bytes.Equal(inPlace[size:], src[size:]) {
+					t.Errorf("%s, %d bytes from block %#x on: more was written", way, size, block)
+				}
 			}
 		}
 	}
