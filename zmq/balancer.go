@@ -36,7 +36,11 @@ func (b *balancer) send(ctx context.Context, frames [][]byte) error {
 	if err != nil {
 		return err
 	}
-	if b.try(frames, size, false) != nil {
+	if pipes := b.pipes(); len(pipes) == 1 {
+		if pipes[0].out.put(frames, size, false) == putDone {
+			return nil
+		}
+	} else if b.try(frames, size, false) != nil {
 		return nil
 	}
 	return b.untilSent(ctx, func() bool { return b.try(frames, size, true) != nil })
@@ -44,12 +48,6 @@ func (b *balancer) send(ctx context.Context, frames [][]byte) error {
 
 // try puts the message into the queue of the next pipe that has room, and returns the pipe. It returns nil where none has.
 func (b *balancer) try(frames [][]byte, size int, ask bool) *pipe {
-	if pipes := b.pipes(); len(pipes) == 1 {
-		if pipes[0].out.put(frames, size, ask) != putDone {
-			return nil
-		}
-		return pipes[0]
-	}
 	return b.each(func(p *pipe) bool { return p.out.put(frames, size, ask) == putDone })
 }
 

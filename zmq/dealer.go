@@ -1,6 +1,9 @@
 package zmq
 
-import "context"
+import (
+	"context"
+	"iter"
+)
 
 // Dealer is a DEALER socket: it deals messages out to its peers in turn and receives theirs in turn, with no rule about
 // which follows which (RFC 28). Its peers are REP, DEALER and ROUTER. To talk to a REP, send an empty frame first.
@@ -33,6 +36,9 @@ func (d *Dealer) Send(ctx context.Context, frames ...[]byte) error {
 
 // Recv returns the next message, as Pull.Recv does.
 func (d *Dealer) Recv(ctx context.Context) (Message, error) { return d.receive(ctx) }
+
+// Messages returns a loop over the messages that arrive: see Pull.Messages.
+func (d *Dealer) Messages(ctx context.Context) iter.Seq2[Message, error] { return d.messages(ctx) }
 
 func (d *dealer) attach(p *pipe) error {
 	p.probe()

@@ -3,6 +3,7 @@ package zmq
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // inQueue holds the messages that peers sent and nobody received yet. Each peer has an inbox; those that are not empty
@@ -21,6 +22,10 @@ type inQueue struct {
 	goneN    int                 // messages of peers that are gone
 	goneSize int                 // their bytes
 	held     map[*inbox]struct{} // whose readers wait because of those
+
+	loops  atomic.Int32   // over messages, that go on
+	left   []*handful     // what loops that ended have left
+	gaveUp *atomic.Uint64 // counts what the queue drops
 
 	sources
 }
@@ -59,7 +64,7 @@ func (q *inQueue) recv(ctx context.Context) (Message, *pipe, error) {
 		return Message{}, nil, err
 	}
 	for {
-		if m, p, err := q.tryRecv(); p != nil || err != nil {
+		if m, p, err := q.tryRecv(); m.slab != nil || err != nil {
 			return m, p, err
 		}
 		if !q.readSelf(ctx, nil) {
@@ -76,7 +81,7 @@ func (q *inQueue) await(ctx context.Context) (Message, *pipe, error) {
 	w := q.arrived.add()
 	defer q.arrived.remove(w)
 	for {
-		if m, p, err := q.tryRecv(); p != nil || err != nil {
+		if m, p, err := q.tryRecv(); m.slab != nil || err != nil {
 			return m, p, err
 		}
 		if q.readSelf(ctx, w) {
@@ -93,11 +98,12 @@ func (q *inQueue) await(ctx context.Context) (Message, *pipe, error) {
 	}
 }
 
-// tryRecv takes the next message if there is one; the pipe is nil where there is none.
+// tryRecv takes the next message, if there is one, else it returns the zero Message. The pipe of one that a loop has left is
+// not known.
 func (q *inQueue) tryRecv() (Message, *pipe, error) {
 	q.mu.Lock()
 	in := q.cur
-	if in == nil || in.n == 0 {
+	if in == nil || in.n == 0 || len(q.left) > 0 {
 		return q.search()
 	}
 	m := in.pop()
@@ -117,7 +123,7 @@ func (q *inQueue) tryRecv() (Message, *pipe, error) {
 // search is tryRecv where the first message of the first inbox will not do. It unlocks mu.
 func (q *inQueue) search() (m Message, from *pipe, err error) {
 	var roomy []*socket // inproc peers that wait to hear of the room we made
-	for from == nil && q.cur != nil {
+	for m = q.popLeft(); m.slab == nil && q.cur != nil; {
 		in := q.cur
 		if in.n == 0 {
 			if asked := in.refill(); asked {
@@ -130,7 +136,7 @@ func (q *inQueue) search() (m Message, from *pipe, err error) {
 		}
 		m = in.pop()
 		if q.accept != nil && !q.accept(m.Bytes()) {
-			m.Release()
+			m.Release() // which makes it the zero Message
 			continue
 		}
 		from = in.p
@@ -139,7 +145,7 @@ func (q *inQueue) search() (m Message, from *pipe, err error) {
 	if q.closed {
 		err = ErrClosed
 	}
-	more := q.cur != nil
+	more := q.cur != nil || len(q.left) > 0
 	q.mu.Unlock()
 	if more {
 		q.arrived.wake(1) // a wake stands for any number of messages: pass it on
@@ -178,7 +184,7 @@ func (in *inbox) pop() Message {
 	in.n--
 	in.size -= end
 	if in.gone {
-		in.q.left(1, end)
+		in.q.settle(1, end)
 	}
 	if in.blocked && in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
 		in.unblock()
@@ -186,8 +192,8 @@ func (in *inbox) pop() Message {
 	return m
 }
 
-// left counts messages of a peer that is gone, which do not wait any more. mu is held.
-func (q *inQueue) left(n, size int) {
+// settle counts messages of a peer that is gone, which do not wait any more. mu is held.
+func (q *inQueue) settle(n, size int) {
 	q.goneN -= n
 	q.goneSize -= size
 	if q.goneN <= q.cfg.RecvHWM/2 && q.goneSize <= q.cfg.RecvHWMBytes/2 {
@@ -321,7 +327,7 @@ func (in *inbox) drop() int {
 	clear(in.segs)
 	in.segs, in.head, in.n, in.size = in.segs[:0], 0, 0, 0
 	if in.gone {
-		in.q.left(n, size)
+		in.q.settle(n, size)
 	}
 	return n
 }
@@ -421,6 +427,7 @@ func (in *inbox) excess() (n, size int) {
 func (q *inQueue) close() {
 	q.mu.Lock()
 	q.closed = true
+	q.dropLeft()
 	if q.solo != nil {
 		q.solo.recall()
 	}

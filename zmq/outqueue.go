@@ -374,6 +374,9 @@ func encodedSize(frames [][]byte) int {
 // appendFrames appends one message to dst (RFC 37, section 3.2).
 func appendFrames(dst []byte, frames [][]byte) []byte {
 	last := len(frames) - 1
+	if len(frames) == 1 && len(frames[0]) <= 255 {
+		return append(append(dst, 0, byte(len(frames[0]))), frames[0]...)
+	}
 	for i, f := range frames {
 		var flags byte
 		if i < last {

@@ -1,6 +1,9 @@
 package zmq
 
-import "context"
+import (
+	"context"
+	"iter"
+)
 
 // Pair is a PAIR socket: it has one peer, another PAIR, and refuses a second one while the first is there (RFC 31).
 type Pair struct {
@@ -28,3 +31,6 @@ func (p *Pair) Send(ctx context.Context, frames ...[]byte) error {
 
 // Recv returns the next message, as Pull.Recv does.
 func (p *Pair) Recv(ctx context.Context) (Message, error) { return p.receive(ctx) }
+
+// Messages returns a loop over the messages that arrive: see Pull.Messages.
+func (p *Pair) Messages(ctx context.Context) iter.Seq2[Message, error] { return p.messages(ctx) }

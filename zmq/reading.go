@@ -196,7 +196,7 @@ func (c *conn) lend(r *reader) (used bool) {
 func (q *inQueue) readSelf(ctx context.Context, w *waiter) bool {
 	q.mu.Lock()
 	c := q.solo
-	if c == nil || c.reading != byNobody || q.cur != nil || q.closed || w != nil && len(w.ready) > 0 || ctx.Err() != nil {
+	if c == nil || c.reading != byNobody || q.cur != nil || len(q.left) > 0 || q.closed || w != nil && len(w.ready) > 0 || ctx.Err() != nil {
 		q.mu.Unlock() // an interruption that came before would not be noticed
 		return false
 	}

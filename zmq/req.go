@@ -172,9 +172,9 @@ func (r *requester) await(ctx context.Context) (Message, error) {
 		switch {
 		case err != nil:
 			return Message{}, err
-		case p != nil && r.isReply(&m, p):
+		case m.slab != nil && r.isReply(&m, p):
 			return m, nil
-		case p != nil:
+		case m.slab != nil:
 			r.s.reject(&m, size)
 			continue
 		case lost:

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"sync"
 )
@@ -32,6 +33,9 @@ func NewRouter(cfg Config) (*Router, error) {
 // Recv returns the next message, with the peer's routing id as its first frame. It waits for one until ctx ends or the
 // socket is closed. Messages of one peer come in the order in which it sent them, those of several peers in turn.
 func (r *Router) Recv(ctx context.Context) (Message, error) { return r.receive(ctx) }
+
+// Messages returns a loop over the messages that arrive: see Pull.Messages.
+func (r *Router) Messages(ctx context.Context) iter.Seq2[Message, error] { return r.messages(ctx) }
 
 // Send sends the frames after the first to the peer whose routing id the first frame is. It does not wait: a message for a
 // peer that is not known, or whose queue is full, is dropped and counted in Stats.Dropped. With Config.Mandatory it fails

@@ -99,7 +99,7 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 		dialers:   map[string][]*dialer{},
 	}
 	if receives {
-		s.in = &inQueue{cfg: &s.cfg}
+		s.in = &inQueue{cfg: &s.cfg, gaveUp: &s.dropped}
 	}
 	s.cfg.Conflate = s.cfg.Conflate && slices.Contains([]string{"PUSH", "PULL", "PUB", "SUB", "DEALER"}, kind)
 	s.publishes = kind == "PUB" || kind == "XPUB"

@@ -1,6 +1,9 @@
 package zmq
 
-import "context"
+import (
+	"context"
+	"iter"
+)
 
 // Sub is a SUB socket: it receives those messages of its PUB peers that it has subscribed to (RFC 29).
 type Sub struct {
@@ -25,6 +28,10 @@ func NewSub(cfg Config) (*Sub, error) {
 // Any number of goroutines may receive at once; each message goes to one of them. Messages of one peer come in the order
 // in which it sent them, those of several peers in turn.
 func (s *Sub) Recv(ctx context.Context) (Message, error) { return s.receive(ctx) }
+
+// Messages returns a loop over the messages that arrive: see Pull.Messages. Unsubscribe does not hold for those that the loop has
+// taken before.
+func (s *Sub) Messages(ctx context.Context) iter.Seq2[Message, error] { return s.messages(ctx) }
 
 // Subscribe asks for all messages whose first frame begins with prefix; the empty prefix asks for all. It takes effect at
 // each peer some time after it returns (Pub.WaitSubscribers tells a publisher when), and holds for peers to come. The

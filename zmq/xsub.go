@@ -3,6 +3,7 @@ package zmq
 import (
 	"context"
 	"errors"
+	"iter"
 )
 
 // XSub is an XSUB socket: a SUB whose subscriptions can also be sent as messages, and which can send to its publishers. With
@@ -29,6 +30,9 @@ func NewXSub(cfg Config) (*XSub, error) {
 // Recv returns the next message, as Sub.Recv does, but does not look at the subscriptions again: what a publisher sends is
 // received.
 func (x *XSub) Recv(ctx context.Context) (Message, error) { return x.receive(ctx) }
+
+// Messages returns a loop over the messages that arrive: see Pull.Messages.
+func (x *XSub) Messages(ctx context.Context) iter.Seq2[Message, error] { return x.messages(ctx) }
 
 // Subscribe asks for messages, as Sub.Subscribe does.
 func (x *XSub) Subscribe(prefix string) error { return x.subscriber.change(prefix, false) }

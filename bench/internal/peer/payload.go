@@ -32,7 +32,7 @@ func (s Spec) message(mark byte) engine.Message {
 // clock and calls through interfaces out of what is measured.
 const (
 	batchBytes = 64 << 10
-	batchMost  = 100
+	batchMost  = 1000
 )
 
 // batch returns the number of messages between two looks at the clock.

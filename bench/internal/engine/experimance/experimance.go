@@ -4,6 +4,7 @@ package experimance
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/experimance/experimance-go/bench/internal/engine"
 	"github.com/experimance/experimance-go/zmq"
@@ -77,6 +78,9 @@ type (
 	receiver interface {
 		Recv(ctx context.Context) (zmq.Message, error)
 	}
+	looper interface {
+		Messages(ctx context.Context) iter.Seq2[zmq.Message, error]
+	}
 	subscriber interface {
 		Subscribe(prefix string) error
 	}
@@ -86,6 +90,7 @@ type socket struct {
 	endpoints
 	out  sender      // nil where the type does not send
 	in   receiver    // nil where the type does not receive
+	loop looper      // nil where the type does not receive in a loop
 	held zmq.Message // the last that was received
 }
 
@@ -95,7 +100,8 @@ func open(s endpoints, err error) (engine.Socket, error) {
 	}
 	out, _ := s.(sender)
 	in, _ := s.(receiver)
-	return &socket{endpoints: s, out: out, in: in}, nil
+	loop, _ := s.(looper)
+	return &socket{endpoints: s, out: out, in: in, loop: loop}, nil
 }
 
 // Subscribe subscribes to a topic.
@@ -118,10 +124,13 @@ func (s *socket) Send(batch []engine.Message) error {
 	return nil
 }
 
-// Recv receives each message with one call and releases it; the last one is kept until the next call.
+// Recv receives one message with a call, several in a loop, and releases them; the last one is kept until the next call.
 func (s *socket) Recv(n int) ([]byte, error) {
 	ctx := context.Background()
 	s.held.Release()
+	if n > 1 && s.loop != nil {
+		return s.receive(ctx, n)
+	}
 	for ; ; n-- {
 		m, err := s.in.Recv(ctx)
 		if err != nil {
@@ -133,4 +142,19 @@ func (s *socket) Recv(n int) ([]byte, error) {
 		}
 		m.Release()
 	}
+}
+
+func (s *socket) receive(ctx context.Context, n int) ([]byte, error) {
+	for m, err := range s.loop.Messages(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if n <= 1 {
+			s.held = m
+			break
+		}
+		m.Release()
+		n--
+	}
+	return s.held.Bytes(), nil
 }

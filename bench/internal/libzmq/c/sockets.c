@@ -83,7 +83,7 @@ void **open_sockets(void) {
 
 int batch(void) {
     size_t n = 65536 / (spec.size * (size_t)spec.frames);
-    return n < 1 ? 1 : n > 100 ? 100 : (int)n;
+    return n < 1 ? 1 : n > 1000 ? 1000 : (int)n;
 }
 
 const char *topic(int i) {
