@@ -3,6 +3,7 @@ package zmq
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -41,8 +42,14 @@ func (d *distributor) distribute(frames [][]byte, size int) error {
 		return d.s.opError("send", "", ErrWouldDrop)
 	}
 	if size < largeMessage {
+		taken := len(d.found) == 0
 		for _, p := range d.found {
-			d.count(p.out.put(frames, size, false))
+			r := p.out.put(frames, size, false)
+			d.count(r)
+			taken = taken || r == putDone
+		}
+		if !taken {
+			runtime.Gosched() // every queue is full: let the writers have the processor
 		}
 		return nil
 	}

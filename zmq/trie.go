@@ -2,6 +2,7 @@ package zmq
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"sync/atomic"
 )
@@ -17,6 +18,8 @@ type trie[T comparable] struct {
 // node is a node of a trie. It is never changed.
 type node[T comparable] struct {
 	label    []byte
+	word     uint64 // a label of up to eight bytes, to be compared in one go with what mask leaves of a topic
+	mask     uint64 // 0 for longer ones
 	values   []T
 	keys     []byte // the first byte of each child's label, in order
 	children []*node[T]
@@ -35,15 +38,28 @@ func (t *trie[T]) match(dst []T, topic []byte) (found []T, prefixes int) {
 	return dst, prefixes
 }
 
-// matches reports whether there is a value at a prefix of topic.
+// matches reports whether there is a value at a prefix of topic. It is asked for each message, most of which nobody may want:
+// so it makes no calls where there are few children.
 func (t *trie[T]) matches(topic []byte) bool {
-	for n := t.root.Load(); n != nil; n = n.next(topic) {
-		if len(n.values) > 0 {
-			return true
+	n := t.root.Load()
+	for n != nil && len(n.values) == 0 && len(topic) > 0 {
+		i := 0
+		if len(n.keys) <= 16 {
+			for i < len(n.keys) && n.keys[i] < topic[0] {
+				i++
+			}
+		} else {
+			i, _ = slices.BinarySearch(n.keys, topic[0])
+		}
+		if i == len(n.keys) || n.keys[i] != topic[0] {
+			return false
+		}
+		if n = n.children[i]; !n.begins(topic) {
+			return false
 		}
 		topic = topic[len(n.label):]
 	}
-	return false
+	return n != nil && len(n.values) > 0
 }
 
 // next returns the child whose label begins topic, nil where there is none.
@@ -51,28 +67,33 @@ func (n *node[T]) next(topic []byte) *node[T] {
 	if len(topic) == 0 {
 		return nil
 	}
-	i := n.index(topic[0])
-	if i < 0 {
+	i := bytes.IndexByte(n.keys, topic[0])
+	if i < 0 || !n.children[i].begins(topic) {
 		return nil
 	}
-	child := n.children[i]
-	if len(child.label) > 1 && !bytes.HasPrefix(topic, child.label) {
-		return nil
-	}
-	return child
+	return n.children[i]
 }
 
-// index returns the place of the child whose label begins with b, -1 where there is none.
-func (n *node[T]) index(b byte) int {
-	if len(n.keys) > 16 {
-		return bytes.IndexByte(n.keys, b)
+// begins reports whether topic begins with the node's label. Their first bytes are the same.
+func (n *node[T]) begins(topic []byte) bool {
+	if len(n.label) == 1 {
+		return true
 	}
-	for i, key := range n.keys { // for so few, faster than a call
-		if key == b {
-			return i
-		}
+	if n.mask != 0 && len(topic) >= 8 {
+		return binary.LittleEndian.Uint64(topic)&n.mask == n.word
 	}
-	return -1
+	return bytes.HasPrefix(topic, n.label)
+}
+
+// labelled returns the node with another label.
+func (n node[T]) labelled(label []byte) *node[T] {
+	n.label, n.word, n.mask = label, 0, 0
+	if len(label) <= 8 {
+		var word [8]byte
+		copy(word[:], label)
+		n.word, n.mask = binary.LittleEndian.Uint64(word[:]), ^uint64(0)>>(64-8*len(label))
+	}
+	return &n
 }
 
 // add puts v at prefix. It reports whether v was not there yet, and whether nothing was.
@@ -111,15 +132,14 @@ func (n *node[T]) with(prefix []byte, v T) (changed *node[T], added, first bool)
 	if !ok {
 		c := *n
 		c.keys = slices.Insert(slices.Clone(n.keys), i, prefix[0])
-		c.children = slices.Insert(slices.Clone(n.children), i, &node[T]{label: prefix, values: []T{v}})
+		c.children = slices.Insert(slices.Clone(n.children), i, node[T]{values: []T{v}}.labelled(prefix))
 		return &c, true, true
 	}
 	child := n.children[i]
 	common := commonPrefix(child.label, prefix)
 	if common < len(child.label) { // in memory of its own: the longer label may go away and this one stay
-		lower := *child
-		lower.label = bytes.Clone(child.label[common:])
-		child = &node[T]{label: bytes.Clone(child.label[:common]), keys: []byte{lower.label[0]}, children: []*node[T]{&lower}}
+		lower := child.labelled(bytes.Clone(child.label[common:]))
+		child = node[T]{keys: []byte{lower.label[0]}, children: []*node[T]{lower}}.labelled(bytes.Clone(child.label[:common]))
 	}
 	below, added, first := child.with(bytes.Clone(prefix[common:]), v)
 	if !added {
@@ -155,9 +175,8 @@ func (n *node[T]) without(prefix []byte, v T) (changed *node[T], removed, last b
 		c.children = slices.Delete(slices.Clone(n.children), i, i+1)
 		return &c, true, last
 	case len(below.values) == 0 && len(below.children) == 1: // join the two edges
-		lower := *below.children[0]
-		lower.label = append(slices.Clip(below.label), lower.label...)
-		below = &lower
+		lower := below.children[0]
+		below = lower.labelled(append(slices.Clip(below.label), lower.label...))
 	}
 	return n.replace(i, below), true, last
 }

@@ -28,10 +28,30 @@ func holds(model map[entry]bool, prefix string) bool {
 // A trie does what a set of entries would do that is looked through each time, and takes no more than that needs.
 func TestTrie(t *testing.T) {
 	t.Parallel()
+	for name, topics := range map[string]*rapid.Generator[string]{
+		"short labels": rapid.StringOfN(rapid.RuneFrom([]rune("ab\x00\xff")), 0, 6, -1),
+		"long labels": rapid.Map(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "1234567", "12345678", "123456789012345"}), 0, 4),
+			func(parts []string) string { return strings.Join(parts, "") }),
+		"many children": rapid.Map(rapid.SliceOfN(rapid.IntRange(0, 40), 0, 2),
+			func(at []int) string {
+				var b []byte
+				for _, i := range at {
+					b = append(b, byte(6*i))
+				}
+				return string(b)
+			}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkTrie(t, topics)
+		})
+	}
+}
+
+func checkTrie(t *testing.T, topics *rapid.Generator[string]) {
 	rapid.Check(t, func(t *rapid.T) {
 		var tree trie[int]
 		model := map[entry]bool{}
-		topics := rapid.StringOfN(rapid.RuneFrom([]rune("ab\x00\xff")), 0, 6, -1)
 		anEntry := rapid.Custom(func(t *rapid.T) entry {
 			return entry{topics.Draw(t, "prefix"), rapid.IntRange(0, 2).Draw(t, "value")}
 		})
