@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,7 @@ func (b *balancer) send(ctx context.Context, frames [][]byte) error {
 	} else if b.try(frames, size, false) != nil {
 		return nil
 	}
+	runtime.Gosched() // a writer that was woken may be about to make room, which is faster than being woken in turn
 	return b.untilSent(ctx, func() bool { return b.try(frames, size, true) != nil })
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -201,6 +202,10 @@ func (c *conn) writeLoop() {
 	}
 }
 
+// busy is after how many messages in one write the writer lets others run before it looks again. A sender that is at work makes
+// the next write large then, and neither has to wake the other.
+const busy = 64
+
 // writeAll writes until nothing waits, everything that there is with each write. It reports false where nothing more is to be
 // written to the connection. b is for memory that is used again.
 func (c *conn) writeAll(b *batch, vec *net.Buffers) bool {
@@ -217,6 +222,9 @@ func (c *conn) writeAll(b *batch, vec *net.Buffers) bool {
 		}
 		if !c.writeOut(*b, 0, vec) {
 			return false
+		}
+		if b.n >= busy {
+			runtime.Gosched()
 		}
 	}
 }
