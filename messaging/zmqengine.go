@@ -3,6 +3,7 @@ package messaging
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/experimance/experimance-go/zmq"
 )
@@ -132,19 +133,19 @@ func (s zmqPub) waitSubscribers(ctx context.Context, topic string, n int) error 
 type zmqReceiver struct {
 	zmqSocket
 	receiver interface {
-		Recv(ctx context.Context) (zmq.Message, error)
+		Messages(ctx context.Context) iter.Seq2[zmq.Message, error]
 	}
 }
 
 func (s zmqReceiver) receive(ctx context.Context, handle func(payload []byte, parts int)) error {
-	for {
-		m, err := s.receiver.Recv(ctx)
+	for m, err := range s.receiver.Messages(ctx) {
 		if err != nil {
 			return err
 		}
 		handle(m.Bytes(), m.Len())
 		m.Release()
 	}
+	return nil // not reached: the last comes with an error
 }
 
 type zmqSub struct {

@@ -32,6 +32,8 @@ type conn struct {
 
 	told chan struct{} // of capacity one: something has become of the reader's part while it was lent; nil where nobody receives
 
+	glance *readNow // for a REQ that looks before it sends; nil where that cannot be done
+
 	// Guarded by the receive queue's mu.
 	r           *reader // for whoever reads
 	reading     reading
@@ -96,11 +98,12 @@ func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, se
 }
 
 func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
-	if peer.Sealer != nil {
-		nc = newSealedConn(nc, peer.Sealer, peer.Buffered, p.s.cfg.MaxMessageSize)
-		peer.Buffered = nil
-	}
 	c := &conn{p: p, nc: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
+	if peer.Sealer != nil {
+		sealed := newSealedConn(nc, peer.Sealer, peer.Buffered, p.s.cfg.MaxMessageSize)
+		sealed.seen = c.seen
+		c.nc, peer.Buffered = sealed, nil
+	}
 	if p.in != nil {
 		c.told = make(chan struct{}, 1)
 	}
@@ -140,6 +143,9 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 		defer close(written)
 		c.writeLoop()
 	}()
+	if s.kind == "REQ" {
+		c.glance = newReadNow(c.nc)
+	}
 	if p.in != nil {
 		p.in.q.addSource(c)
 	}

@@ -23,9 +23,8 @@ type inQueue struct {
 	goneSize int                 // their bytes
 	held     map[*inbox]struct{} // whose readers wait because of those
 
-	loops  atomic.Int32   // over messages, that go on
-	left   []*handful     // what loops that ended have left
-	gaveUp *atomic.Uint64 // counts what the queue drops
+	hands   []*handful // of loops, and those that loops have left
+	dropped *atomic.Uint64
 
 	sources
 }
@@ -98,12 +97,12 @@ func (q *inQueue) await(ctx context.Context) (Message, *pipe, error) {
 	}
 }
 
-// tryRecv takes the next message, if there is one, else it returns the zero Message. The pipe of one that a loop has left is
+// tryRecv takes the next message, if there is one, else it returns the zero Message. The pipe of one that a loop has taken is
 // not known.
 func (q *inQueue) tryRecv() (Message, *pipe, error) {
 	q.mu.Lock()
 	in := q.cur
-	if in == nil || in.n == 0 || len(q.left) > 0 {
+	if in == nil || in.n == 0 || len(q.hands) > 0 {
 		return q.search()
 	}
 	m := in.pop()
@@ -123,7 +122,7 @@ func (q *inQueue) tryRecv() (Message, *pipe, error) {
 // search is tryRecv where the first message of the first inbox will not do. It unlocks mu.
 func (q *inQueue) search() (m Message, from *pipe, err error) {
 	var roomy []*socket // inproc peers that wait to hear of the room we made
-	for m = q.popLeft(); m.slab == nil && q.cur != nil; {
+	for m = q.fromHands(); m.slab == nil && q.cur != nil; {
 		in := q.cur
 		if in.n == 0 {
 			if asked := in.refill(); asked {
@@ -145,7 +144,7 @@ func (q *inQueue) search() (m Message, from *pipe, err error) {
 	if q.closed {
 		err = ErrClosed
 	}
-	more := q.cur != nil || len(q.left) > 0
+	more := q.cur != nil || q.handsHold()
 	q.mu.Unlock()
 	if more {
 		q.arrived.wake(1) // a wake stands for any number of messages: pass it on
@@ -427,7 +426,7 @@ func (in *inbox) excess() (n, size int) {
 func (q *inQueue) close() {
 	q.mu.Lock()
 	q.closed = true
-	q.dropLeft()
+	q.dropped.Add(uint64(q.dropHands()))
 	if q.solo != nil {
 		q.solo.recall()
 	}

@@ -3,7 +3,9 @@ package zmq
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // ahead is how much a loop takes from the queue at a time: so many messages, and no more after so many bytes.
@@ -12,153 +14,173 @@ const (
 	aheadBytes = 64 << 10
 )
 
-// handful is what a loop has taken from the queue, and not handed out yet: all[next:n].
+// handful is what a loop has taken from the queue: all[:n], of which next says how much was handed out. The loop takes one
+// message after the other without a lock; others that find the queue empty take from it too, with the queue's mu held, which
+// guards everything but next.
 type handful struct {
-	all     [ahead]Message
-	next, n int
+	next  atomic.Int32
+	n     int32
+	all   [ahead]Message
+	upTo  [ahead + 1]int // bytes of all[:i]
+	ended bool           // the loop is over
 }
 
 var handfuls = sync.Pool{New: func() any { return new(handful) }}
 
-// free gives an empty handful back.
-func (h *handful) free() {
-	*h = handful{} // no message is to stay in memory
-	handfuls.Put(h)
+// pop takes the first message out. It reports false where there is none.
+func (h *handful) pop() (Message, bool) {
+	if h.next.Load() >= h.n {
+		return Message{}, false
+	}
+	i := h.next.Add(1) - 1
+	if i >= h.n {
+		return Message{}, false
+	}
+	return h.all[i], true
 }
 
-// pop takes the first message out.
-func (h *handful) pop() Message {
-	m := h.all[h.next]
-	h.next++
-	return m
+// rest is what was not handed out, in messages and bytes. The queue's mu is held.
+func (h *handful) rest() (n, size int) {
+	next := min(h.next.Load(), h.n)
+	return int(h.n - next), h.upTo[h.n] - h.upTo[next]
 }
+
+// holds reports whether not everything was handed out. The queue's mu is held.
+func (h *handful) holds() bool { return h.next.Load() < h.n }
 
 // messages is the loop over what a socket receives.
 func (s *socket) messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		h := s.in.beginLoop()
-		defer s.in.endLoop(h)
-		for {
-			if err := s.mayReceive(ctx); err != nil {
-				yield(Message{}, s.opError("receive", "", err))
-				return
-			}
-			if h.next == h.n {
-				if err := s.in.recvSome(ctx, h); err != nil {
-					yield(Message{}, s.opError("receive", "", err))
-					return
-				}
-			}
-			if !yield(h.pop(), nil) {
-				return
-			}
+		if err := s.each(ctx, yield); err != nil {
+			yield(Message{}, s.opError("receive", "", err))
 		}
 	}
 }
 
-// mayReceive returns why nothing more is to be received.
-func (s *socket) mayReceive(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// each receives for a loop. It returns why nothing more is to be received, nil where the loop does not want more.
+func (s *socket) each(ctx context.Context, yield func(Message, error) bool) error {
+	h := s.in.beginLoop()
+	defer s.in.endLoop(h)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if s.closing.Load() {
+			return ErrClosed
+		}
+		m, ok := h.pop()
+		if !ok {
+			var err error
+			if m, err = s.in.recvSome(ctx, h); err != nil {
+				return err
+			}
+		}
+		if !yield(m, nil) {
+			return nil
+		}
 	}
-	if s.closing.Load() {
-		return ErrClosed
-	}
-	return nil
 }
 
 // beginLoop returns what an earlier loop has left, or an empty handful.
 func (q *inQueue) beginLoop() *handful {
-	q.loops.Add(1)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	h := q.takeLeft()
-	if h == nil {
-		return handfuls.Get().(*handful)
+	if len(q.hands) == 1 && q.hands[0].ended {
+		q.hands[0].ended = false
+		return q.hands[0]
 	}
-	q.count(h, 1)
+	h := handfuls.Get().(*handful)
+	q.hands = append(q.hands, h)
 	return h
 }
 
-// endLoop leaves what was not handed out to others, ahead of what waits. A closed queue drops it.
+// endLoop leaves what was not handed out to others, ahead of what waits.
 func (q *inQueue) endLoop(h *handful) {
-	q.loops.Add(-1)
-	if h.next == h.n {
-		h.free()
-		return
-	}
 	q.mu.Lock()
-	q.count(h, -1)
-	q.left = append(q.left, h)
+	h.ended = true
 	if q.closed {
-		q.dropLeft()
+		q.dropped.Add(uint64(q.dropHands()))
+	}
+	left := h.holds()
+	q.tidy() // which may give h away
+	if left {
+		q.interrupt()
 	}
 	q.mu.Unlock()
-	q.arrived.wake(1)
-}
-
-// count counts the messages of a handful as received, or takes that back. mu is held.
-func (q *inQueue) count(h *handful, sign int) {
-	q.received += uint64(sign * (h.n - h.next))
-	for _, m := range h.all[h.next:h.n] {
-		q.bytes += uint64(sign * len(m.wire))
+	if left {
+		q.arrived.wake(1)
 	}
 }
 
-// takeLeft takes what the loop that ended first has left. mu is held.
-func (q *inQueue) takeLeft() *handful {
-	if len(q.left) == 0 {
-		return nil
-	}
-	h := q.left[0]
-	q.left = append(q.left[:0], q.left[1:]...)
-	return h
-}
-
-// popLeft takes one message of what loops have left, if there is any. mu is held.
-func (q *inQueue) popLeft() (m Message) {
-	if len(q.left) == 0 {
-		return m
-	}
-	h := q.left[0]
-	m = h.pop()
-	q.received++
-	q.bytes += uint64(len(m.wire))
-	if h.next == h.n {
-		q.takeLeft().free()
-	}
-	return m
-}
-
-// dropLeft throws away what loops have left, and counts it. mu is held.
-func (q *inQueue) dropLeft() {
-	for h := q.takeLeft(); h != nil; h = q.takeLeft() {
-		q.gaveUp.Add(uint64(h.n - h.next))
-		for h.next < h.n {
-			m := h.pop()
-			m.Release()
+// tidy forgets the handfuls of loops that are over, when nothing is left of them. mu is held.
+func (q *inQueue) tidy() {
+	kept := q.hands[:0]
+	for _, h := range q.hands {
+		if h.ended && !h.holds() {
+			clear(h.all[:]) // they are not to be kept in memory
+			h.next.Store(0)
+			h.n, h.ended = 0, false
+			handfuls.Put(h)
+		} else {
+			kept = append(kept, h)
 		}
-		h.free()
 	}
+	clear(q.hands[len(kept):])
+	q.hands = kept
 }
 
-// recvSome takes the next messages, waiting for one until ctx ends or the queue is closed. Where others receive too, it takes
-// no more than one.
-func (q *inQueue) recvSome(ctx context.Context, h *handful) error {
-	m, _, err := q.recv(ctx)
-	if err != nil {
-		return err
+// handsHold reports whether loops have taken what they have not handed out yet. mu is held.
+func (q *inQueue) handsHold() bool {
+	return slices.ContainsFunc(q.hands, (*handful).holds)
+}
+
+// inHands is what loops have taken and not handed out yet, in messages and bytes. mu is held.
+func (q *inQueue) inHands() (n, size int) {
+	for _, h := range q.hands {
+		messages, bytes := h.rest()
+		n, size = n+messages, size+bytes
 	}
-	h.all[0], h.next, h.n = m, 0, 1
-	if q.loops.Load() > 1 {
-		return nil
+	return n, size
+}
+
+// fromHands takes a message that a loop has taken and not handed out yet, if there is any. mu is held.
+func (q *inQueue) fromHands() Message {
+	for _, h := range q.hands {
+		if m, ok := h.pop(); ok {
+			if h.ended {
+				q.tidy()
+			}
+			return m
+		}
+	}
+	return Message{}
+}
+
+// dropHands throws away what loops have not handed out yet, and returns how many messages that were. mu is held.
+func (q *inQueue) dropHands() (n int) {
+	for m := q.fromHands(); m.slab != nil; m = q.fromHands() {
+		q.received--
+		q.bytes -= uint64(len(m.wire))
+		m.Release()
+		n++
+	}
+	return n
+}
+
+// recvSome takes the next messages, waiting for one until ctx ends or the queue is closed. It returns the first; the others are
+// in h, unless somebody waits for them.
+func (q *inQueue) recvSome(ctx context.Context, h *handful) (Message, error) {
+	first, _, err := q.recv(ctx)
+	if err != nil {
+		return Message{}, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for size := len(m.wire); h.n < ahead && size < aheadBytes && q.arrived.n.Load() == 0; {
+	h.n = 0
+	for mayTake := !q.handsHold() && q.arrived.n.Load() == 0; mayTake && h.n < ahead && h.upTo[h.n] < aheadBytes; {
 		in := q.cur
-		if in == nil || in.n == 0 || len(q.left) > 0 {
-			return nil
+		if in == nil || in.n == 0 || messageEnd(in.segs[in.head].b) > aheadBytes {
+			break // a large one is not to be kept in memory
 		}
 		m := in.pop()
 		if q.accept != nil && !q.accept(m.Bytes()) {
@@ -166,9 +188,10 @@ func (q *inQueue) recvSome(ctx context.Context, h *handful) error {
 			continue
 		}
 		q.taken(in, len(m.wire))
-		size += len(m.wire)
 		h.all[h.n] = m
 		h.n++
+		h.upTo[h.n] = h.upTo[h.n-1] + len(m.wire)
 	}
-	return nil
+	h.next.Store(0)
+	return first, nil
 }

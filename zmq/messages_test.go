@@ -194,6 +194,40 @@ func TestMessagesInTwoLoops(t *testing.T) {
 	})
 }
 
+// Within a loop and at its end, Recv goes on where the loop is, and what is counted is what was handed out.
+func TestRecvWithinMessages(t *testing.T) {
+	t.Parallel()
+	overEach(t, func(t *testing.T, endpoint string) {
+		pull, push := newPull(t, zmq.Config{}), newPush(t, zmq.Config{})
+		pair(t, pull, push, endpoint)
+		check(t, await(t, "the end of sending", sendNumbers(t, push, 100)))
+		ctx, cancel := context.WithCancel(within(t))
+		defer cancel()
+		n := 0
+		next := func(m string) {
+			if m != fmt.Sprint(n) {
+				t.Fatalf("received %s, want %d", m, n)
+			}
+			n++
+			if st := pull.Stats(); st.MessagesReceived != uint64(n) {
+				t.Fatalf("%d messages are counted, %d were received", st.MessagesReceived, n)
+			}
+		}
+		for m, err := range pull.Messages(ctx) {
+			if err == nil {
+				next(text(m))
+			}
+			next(recv(t, pull))
+			if n == 80 {
+				cancel()
+			}
+		}
+		if n != 81 {
+			t.Errorf("%d messages were received, want 81", n)
+		}
+	})
+}
+
 // Every type of socket that has a loop receives by it what it receives by Recv.
 func TestMessagesOfEachType(t *testing.T) {
 	t.Parallel()

@@ -10,3 +10,10 @@ type nowait struct{}
 func newNowait(net.Conn) *nowait { return nil }
 
 func (*nowait) write([][]byte) int { return 0 }
+
+// readNow is not there on this system.
+type readNow struct{}
+
+func newReadNow(net.Conn) *readNow { return nil }
+
+func (*readNow) read([]byte) (int, error) { return 0, nil }

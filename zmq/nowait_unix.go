@@ -3,6 +3,7 @@
 package zmq
 
 import (
+	"io"
 	"net"
 	"syscall"
 
@@ -52,5 +53,53 @@ func (w *nowait) writeNow(fd uintptr) bool {
 			w.written = max(n, 0)
 			return true
 		}
+	}
+}
+
+// readNow reads from a connection what is there. It is used by one goroutine at a time.
+type readNow struct {
+	raw  syscall.RawConn
+	call func(fd uintptr) bool // readOnce, made once
+
+	buf []byte
+	n   int
+	err error
+}
+
+// newReadNow returns nil where one cannot read from the connection without waiting.
+func newReadNow(nc net.Conn) *readNow {
+	w := newNowait(nc)
+	if w == nil {
+		return nil
+	}
+	r := &readNow{raw: w.raw}
+	r.call = r.readOnce
+	return r
+}
+
+// read returns 0 and no error where nothing is there.
+func (r *readNow) read(b []byte) (int, error) {
+	r.buf = b
+	err := r.raw.Read(r.call)
+	r.buf = nil
+	if err != nil {
+		return 0, err
+	}
+	return r.n, r.err
+}
+
+func (r *readNow) readOnce(fd uintptr) bool {
+	for {
+		n, err := unix.Read(int(fd), r.buf)
+		r.n, r.err = max(n, 0), err
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			r.err = nil
+		case err == nil && n == 0:
+			r.err = io.EOF
+		}
+		return true
 	}
 }

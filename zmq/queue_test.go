@@ -83,7 +83,9 @@ func TestPutBack(t *testing.T) {
 }
 
 func testInbox(cfg Config) *inbox {
-	return newInbox(&pipe{s: &socket{cfg: cfg, in: &inQueue{cfg: &cfg}}})
+	s := &socket{cfg: cfg}
+	s.in = &inQueue{cfg: &s.cfg, dropped: &s.dropped}
+	return newInbox(&pipe{s: s})
 }
 
 // The list of what waits in an inbox does not grow with what went through it.

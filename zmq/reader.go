@@ -24,6 +24,7 @@ type reader struct {
 	end     int
 	count   int
 	room    int  // how many more messages the inbox takes
+	behind  bool // more is likely to be there than was read
 	full    bool // the inbox does not take the message at next
 	awaited bool // a receiver waited for what was handed over
 	handed  bool // something was handed over
@@ -78,7 +79,10 @@ func (c *conn) readLoop() error {
 // left to be handed over.
 func (r *reader) pull() error {
 	r.handed = false
-	if err := r.scan(); err != nil || r.handed {
+	if err := r.scan(); err != nil || r.handed || r.full {
+		if r.handed {
+			r.c.seen()
+		}
 		return err
 	}
 	if err := r.fill(); err != nil {
@@ -87,22 +91,49 @@ func (r *reader) pull() error {
 	return r.scan()
 }
 
+// catchUp is pull for all that is there, without waiting for more.
+func (r *reader) catchUp() error {
+	for {
+		if err := r.scan(); err != nil || r.full {
+			return err
+		}
+		n, err := r.c.glance.read(r.space())
+		if r.filled(n); err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
 // fill reads once.
 func (r *reader) fill() error {
+	n, err := r.c.nc.Read(r.space())
+	r.filled(n)
+	return err
+}
+
+// space returns where to read to.
+func (r *reader) space() []byte {
 	r.makeSpace()
 	limit := len(r.slab.b)
 	if r.need > largeRead {
 		limit = r.next + min(limit-r.next, r.need) // a large message has its slab for itself
 	}
-	n, err := r.c.nc.Read(r.slab.b[r.end:limit])
+	r.behind = false
+	return r.slab.b[r.end:limit]
+}
+
+// filled notes that n bytes were read into the space, which was what there was, where they do not fill it.
+func (r *reader) filled(n int) {
 	if n > 0 {
 		r.c.seen()
 	}
-	if r.end+n == limit && r.want < largeRead {
-		r.want *= 4
-	}
 	r.end += n
-	return err
+	if r.end == len(r.slab.b) {
+		r.behind = true
+		if r.want < largeRead {
+			r.want *= 4
+		}
+	}
 }
 
 // finish hands over what came with the end of the connection, and returns the reason for that.

@@ -21,6 +21,31 @@ const (
 	byReceiver
 )
 
+// lending says when a socket's readers lend their part.
+type lending int
+
+const (
+	never   lending = iota
+	awaited         // when a receiver waited for the reader, as long as a read takes all that is there
+	always          // also when the inbox is full, and while more comes than a read takes
+)
+
+// lendingOf returns what is right for a type of socket. While a reader lends its part and no receiver reads, nobody notices
+// that a peer has gone, or takes more than the system has room for. That is of no concern to a PULL, whose peers wait. Peers of
+// a SUB drop what a full system does not take, so its readers go on when much comes. A REQ looks before it sends. The others
+// could refuse a peer that comes back at once, or send to one that has gone. With Config.Conflate nothing is to wait.
+func lendingOf(kind string, conflate bool) lending {
+	switch {
+	case conflate:
+		return never
+	case kind == "PULL":
+		return always
+	case kind == "SUB" || kind == "XSUB" || kind == "REQ" || kind == "REP":
+		return awaited
+	}
+	return never
+}
+
 // lendTick is how long nobody has read when a reader takes its part back.
 const lendTick = 10 * time.Millisecond
 
@@ -145,16 +170,28 @@ func (q *inQueue) watch(ctx context.Context) {
 	}
 }
 
+// mayLend reports whether it is right to lend the reader's part now. The queue's mu is held.
+func (c *conn) mayLend(r *reader) bool {
+	q, s := c.p.in.q, c.p.s
+	switch {
+	case q.solo != c || q.closed || s.lends == never || s.lends == awaited && r.full:
+		return false
+	case s.kind == "REQ" && c.glance == nil: // it must be able to look before it sends
+		return false
+	}
+	return r.awaited || r.last <= largeMessage // a large message is better read while the receiver is at work
+}
+
 // lend lets receivers read, where that is of use, and returns when the part is the reader's again. It reports whether
 // anybody read.
 func (c *conn) lend(r *reader) (used bool) {
 	q := c.p.in.q
 	q.mu.Lock()
-	if q.solo != c || q.closed || r.last > largeMessage && !r.awaited {
+	if !c.mayLend(r) {
 		q.mu.Unlock()
 		return false
 	}
-	c.r, c.reading, c.used = r, byNobody, false
+	c.r, c.reading, c.used, c.readErr = r, byNobody, false, nil
 	q.mu.Unlock()
 	q.arrived.wake(1)
 
@@ -180,6 +217,7 @@ func (c *conn) lend(r *reader) (used bool) {
 			used, c.unwatched = true, true
 		}
 		back := c.reading == byReader
+		used = used || back && c.used
 		q.mu.Unlock()
 		if back {
 			return used
@@ -196,16 +234,36 @@ func (c *conn) lend(r *reader) (used bool) {
 func (q *inQueue) readSelf(ctx context.Context, w *waiter) bool {
 	q.mu.Lock()
 	c := q.solo
-	if c == nil || c.reading != byNobody || q.cur != nil || len(q.left) > 0 || q.closed || w != nil && len(w.ready) > 0 || ctx.Err() != nil {
+	if c == nil || c.reading != byNobody || q.cur != nil || q.closed || q.handsHold() || w != nil && len(w.ready) > 0 || ctx.Err() != nil {
 		q.mu.Unlock() // an interruption that came before would not be noticed
 		return false
 	}
 	c.reading, c.used = byReceiver, true
 	q.watch(ctx)
 	q.mu.Unlock()
+	q.giveBack(c, c.r.pull())
+	return true
+}
 
-	err := c.r.pull()
+// catchUp reads all that has come while nobody read, without waiting. It reports whether the connection turned out to be at its
+// end.
+func (q *inQueue) catchUp() (ending bool) {
+	q.mu.Lock()
+	c := q.solo
+	if c == nil || c.reading != byNobody || q.closed {
+		ending = c != nil && c.readErr != nil
+		q.mu.Unlock()
+		return ending
+	}
+	c.reading, c.used = byReceiver, true
+	q.mu.Unlock()
+	err := c.r.catchUp()
+	q.giveBack(c, err)
+	return err != nil
+}
 
+// giveBack ends a receiver's turn at reading, which ended with err.
+func (q *inQueue) giveBack(c *conn, err error) {
 	q.mu.Lock()
 	if c.interrupted {
 		c.interrupted = false
@@ -215,9 +273,11 @@ func (q *inQueue) readSelf(ctx context.Context, w *waiter) bool {
 		_ = c.nc.SetReadDeadline(time.Time{}) // on a closed connection the reader finds out
 	}
 	c.reading = byNobody
+	behind := c.r.behind && c.p.s.lends != always
 	switch {
-	case err != nil || q.closed || q.solo != c:
+	case err != nil || q.closed || q.solo != c || behind:
 		c.readErr = err
+		c.r.awaited = c.r.awaited && !behind
 		c.giveToReader()
 	case c.unwatched:
 		c.tellReader()
@@ -225,5 +285,4 @@ func (q *inQueue) readSelf(ctx context.Context, w *waiter) bool {
 	c.unwatched = false
 	q.mu.Unlock()
 	q.arrived.wake(1) // another receiver may read now
-	return true
 }

@@ -3,12 +3,14 @@ package zmq_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
 
+	"github.com/experimance/experimance-go/internal/wire"
 	"github.com/experimance/experimance-go/zmq"
 )
 
@@ -220,5 +222,133 @@ func TestInterruptionsLoseNothing(t *testing.T) {
 		}
 		check(t, await(t, "the end of sending", sent))
 		t.Logf("%d interruptions", interrupted)
+	})
+}
+
+// A receiver that finds what a peer must not send ends the connection.
+func TestReceiverThatReadsFindsAnError(t *testing.T) {
+	t.Parallel()
+	pull := newPull(t, zmq.Config{})
+	raw := dialRaw(t, bind(t, pull, wildcard)).greet("PUSH", 0)
+	ctx, cancel := context.WithCancel(within(t))
+	r := reading(ctx, t, pull, func() { raw.write(message("food")) })
+	raw.write(binary.BigEndian.AppendUint64([]byte{wire.FlagLong}, 1<<60))
+	raw.expectEnd()
+	cancel()
+	if got := await(t, "the end of Recv", r); !errors.Is(got.err, context.Canceled) {
+		t.Fatalf("Recv ended with %v", got.err)
+	}
+}
+
+// A slow receiver, for which much was read already, does not make a live peer look dead.
+func TestSlowReceiverKeepsItsPeer(t *testing.T) {
+	t.Parallel()
+	events := make(chan zmq.Event, 1000)
+	pull := newPull(t, zmq.Config{RecvHWM: 3, HeartbeatInterval: 100 * time.Millisecond, Events: events})
+	push := newPush(t, zmq.Config{SendHWM: 10_000, Linger: -1})
+	pair(t, pull, push, wildcard)
+	for range 5000 {
+		send(t, push, "x")
+	}
+	pace := time.NewTicker(time.Millisecond)
+	defer pace.Stop()
+	for range 500 {
+		expect(t, pull, "x")
+		<-pace.C
+	}
+	for len(events) > 0 {
+		if e := <-events; e.Kind == zmq.EventDisconnected {
+			t.Fatalf("a live peer was cut: %v", e.Err)
+		}
+	}
+}
+
+// served plays the server of a REQ that reads itself, with one request answered.
+func served(t *testing.T, req *zmq.Req, l rawListener) *rawPeer {
+	t.Helper()
+	raw := l.accept().greet("REP", 0)
+	ask := func() {
+		send(t, req, "question")
+		raw.message()
+	}
+	ask()
+	first := true
+	r := reading(within(t), t, nextRequest{req, func() {
+		if !first {
+			ask()
+		}
+		first = false
+	}}, func() { raw.write(message("", "answer")) })
+	raw.write(message("", "answer"))
+	await(t, "the answer", r)
+	return raw
+}
+
+// nextRequest is a REQ that sends its next request before it receives.
+type nextRequest struct {
+	*zmq.Req
+	ask func()
+}
+
+func (r nextRequest) Recv(ctx context.Context) (zmq.Message, error) {
+	r.ask()
+	return r.Req.Recv(ctx)
+}
+
+// What came since the last reply is noticed before the next request is sent, although nobody has read since: an answer that
+// came twice is no reply to it, and a server that has gone does not get it.
+func TestRequesterLooksBeforeItSends(t *testing.T) {
+	t.Parallel()
+	const rounds = 10
+	t.Run("answer", func(t *testing.T) {
+		t.Parallel()
+		wrong := 0
+		for range rounds {
+			req, l := must(zmq.NewReq(zmq.Config{}))(t), listenRaw(t)
+			closing(t, req)
+			check(t, req.Connect(l.endpoint()))
+			raw := served(t, req, l)
+			raw.write(message("", "again"))
+			send(t, req, "next")
+			raw.message()
+			raw.write(message("", "right"))
+			if recv(t, req) != "right" {
+				wrong++ // it may have been on its way
+			}
+		}
+		if wrong == rounds {
+			t.Error("an answer that came before the request was taken for its reply each time")
+		}
+	})
+	t.Run("end", func(t *testing.T) {
+		t.Parallel()
+		lost := 0
+		for range rounds {
+			req, l := must(zmq.NewReq(zmq.Config{ReconnectInterval: time.Millisecond}))(t), listenRaw(t)
+			closing(t, req)
+			check(t, req.Connect(l.endpoint()))
+			served(t, req, l).Close()
+			send(t, req, "next")
+			r := receiving(within(t), req)
+			second := l.accept().greet("REP", 0)
+			answered := inBackground(func() string { return second.message() })
+			select {
+			case <-answered:
+				second.write(message("", "right"))
+				if got := await(t, "the answer", r); got.text != "right" {
+					t.Errorf("received %q, %v", got.text, got.err)
+				}
+			case got := <-r: // its end may have been on its way
+				if !errors.Is(got.err, zmq.ErrPeerGone) {
+					t.Errorf("received %q, %v", got.text, got.err)
+				}
+				lost++
+				second.write(message("", "late"))
+				second.Close()
+			}
+		}
+		if lost == rounds {
+			t.Error("the request went to a server that had closed the connection each time")
+		}
 	})
 }

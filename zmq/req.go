@@ -101,6 +101,9 @@ func (r *requester) begin(frames [][]byte) ([][]byte, error) {
 
 // hand gives the request to the next peer in turn that has room. What has come before cannot be its reply.
 func (r *requester) hand(all [][]byte, size int, ask bool) bool {
+	if r.s.in.catchUp() {
+		return false // the server is gone: it will be tried again when that is settled
+	}
 	r.s.in.discard()
 	r.turnMu.Lock() // detach is to see the request either in the queue and noted, or not at all
 	defer r.turnMu.Unlock()

@@ -12,7 +12,8 @@ import (
 type sealedConn struct {
 	net.Conn
 	sealer mechanism.Sealer
-	limit  int64 // largest frame body accepted
+	limit  int64  // largest frame body accepted
+	seen   func() // called when something was read, which may be no whole frame yet
 
 	raw   []byte // for reading: sealed frames, raw[start:end] not opened yet
 	start int
@@ -27,7 +28,7 @@ type sealedConn struct {
 func newSealedConn(nc net.Conn, sealer mechanism.Sealer, buffered []byte, limit int64) *sealedConn {
 	const overhead = int64(mechanism.CurveOverhead)
 	limit = min(limit, int64(unlimited)-overhead-wire.MaxHeader) + overhead // so that a whole frame's size is a number
-	c := &sealedConn{Conn: nc, sealer: sealer, limit: limit, raw: make([]byte, max(firstRead, len(buffered)))}
+	c := &sealedConn{Conn: nc, sealer: sealer, limit: limit, seen: func() {}, raw: make([]byte, max(firstRead, len(buffered)))}
 	c.end = copy(c.raw, buffered)
 	return c
 }
@@ -128,6 +129,7 @@ func (c *sealedConn) fill(need int) error {
 	n, err := c.Conn.Read(c.raw[c.end:])
 	c.end += n
 	if n > 0 {
+		c.seen()
 		return nil
 	}
 	return err

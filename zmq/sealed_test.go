@@ -176,3 +176,24 @@ func TestSealedRoom(t *testing.T) {
 		}
 	}
 }
+
+// A part of a sealed frame is a sign of life too.
+func TestSealedReadIsSeen(t *testing.T) {
+	t.Parallel()
+	_, sealed := sealedFrames([]int{1000})
+	c := newSealedConn(&pausing{b: sealed[:500], most: 100, paused: true}, plainSealer{}, nil, 1<<20)
+	seen := 0
+	c.seen = func() { seen++ }
+	for p := make([]byte, 2000); ; {
+		n, err := c.Read(p)
+		if n > 0 {
+			t.Fatalf("half a frame was opened: %d bytes", n)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+	}
+	if seen != 5 {
+		t.Errorf("seen %d times, read 5 times", seen)
+	}
+}

@@ -20,10 +20,11 @@ type socket struct {
 	zmtp zmtp.Config
 	sink bool // the socket sends no messages, so that there is nothing to linger for
 
-	waits       bool  // Send waits for room, and drops nothing
-	publishes   bool  // peers may send subscriptions
-	self        *Peer // what inproc peers know of a socket that publishes
-	connectOnce bool  // a second Connect to the same endpoint does nothing
+	waits       bool    // Send waits for room, and drops nothing
+	lends       lending // to receivers
+	publishes   bool    // peers may send subscriptions
+	self        *Peer   // what inproc peers know of a socket that publishes
+	connectOnce bool    // a second Connect to the same endpoint does nothing
 
 	room    waitList // Send waits here for a peer with room
 	changed waitList // for those who wait for peers, subscriptions, or the end of a drain
@@ -99,11 +100,12 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 		dialers:   map[string][]*dialer{},
 	}
 	if receives {
-		s.in = &inQueue{cfg: &s.cfg, gaveUp: &s.dropped}
+		s.in = &inQueue{cfg: &s.cfg, dropped: &s.dropped}
 	}
 	s.cfg.Conflate = s.cfg.Conflate && slices.Contains([]string{"PUSH", "PULL", "PUB", "SUB", "DEALER"}, kind)
 	s.publishes = kind == "PUB" || kind == "XPUB"
 	s.self = s.describe()
+	s.lends = lendingOf(kind, s.cfg.Conflate)
 	s.waits = kind == "PUSH" || kind == "DEALER" || kind == "REQ" || kind == "PAIR"
 	s.zmtp = zmtp.Config{SocketType: kind, Identity: s.cfg.Identity, Timeout: s.cfg.HandshakeTimeout}
 	if cfg.Security != nil {
@@ -372,7 +374,8 @@ func (s *socket) Stats() Stats {
 	s.mu.Unlock()
 	if s.in != nil {
 		s.in.mu.Lock()
-		st.MessagesReceived, st.BytesReceived = s.in.received, s.in.bytes
+		n, size := s.in.inHands()
+		st.MessagesReceived, st.BytesReceived = s.in.received-uint64(n), s.in.bytes-uint64(size)
 		s.in.mu.Unlock()
 	}
 	return st
