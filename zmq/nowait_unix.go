@@ -92,13 +92,15 @@ func (r *readNow) readOnce(fd uintptr) bool {
 	for {
 		n, err := unix.Read(int(fd), r.buf)
 		r.n, r.err = max(n, 0), err
-		switch {
-		case err == unix.EINTR:
+		switch err {
+		case unix.EINTR:
 			continue
-		case err == unix.EAGAIN:
+		case unix.EAGAIN:
 			r.err = nil
-		case err == nil && n == 0:
-			r.err = io.EOF
+		case nil:
+			if n == 0 {
+				r.err = io.EOF
+			}
 		}
 		return true
 	}

@@ -52,12 +52,11 @@ func reading(ctx context.Context, t *testing.T, s reads, feed func()) <-chan res
 }
 
 // fed makes a PULL, of which a receiver reads itself until ctx ends, and its PUSH.
-func fed(ctx context.Context, t *testing.T, endpoint string) (*zmq.Pull, *zmq.Push, string, <-chan result) {
+func fed(ctx context.Context, t *testing.T, endpoint string) (*zmq.Pull, *zmq.Push, <-chan result) {
 	t.Helper()
 	pull, push := newPull(t, zmq.Config{}), newPush(t, zmq.Config{})
-	bound := bind(t, pull, endpoint)
-	check(t, push.Connect(bound))
-	return pull, push, bound, reading(ctx, t, pull, func() { send(t, push, "food") })
+	check(t, push.Connect(bind(t, pull, endpoint)))
+	return pull, push, reading(ctx, t, pull, func() { send(t, push, "food") })
 }
 
 // overStreams tests over the carriers that have connections.
@@ -78,7 +77,7 @@ func TestReceiverThatReadsIsInterrupted(t *testing.T) {
 	t.Parallel()
 	overStreams(t, func(t *testing.T, endpoint string) {
 		ctx, cancel := context.WithCancel(within(t))
-		pull, push, _, r := fed(ctx, t, endpoint)
+		pull, push, r := fed(ctx, t, endpoint)
 		cancel()
 		if got := await(t, "the end of Recv", r); !errors.Is(got.err, context.Canceled) {
 			t.Fatalf("Recv ended with %v", got.err)
@@ -91,7 +90,7 @@ func TestReceiverThatReadsIsInterrupted(t *testing.T) {
 func TestReceiverThatReadsIsInterruptedByClose(t *testing.T) {
 	t.Parallel()
 	overStreams(t, func(t *testing.T, endpoint string) {
-		pull, _, _, r := fed(within(t), t, endpoint)
+		pull, _, r := fed(within(t), t, endpoint)
 		check(t, pull.Close())
 		if got := await(t, "the end of Recv", r); !errors.Is(got.err, zmq.ErrClosed) {
 			t.Fatalf("Recv ended with %v", got.err)
@@ -105,7 +104,7 @@ func TestReceiverThatReadsHearsOfAnotherPeer(t *testing.T) {
 	for name, second := range endpoints(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pull, push, _, r := fed(within(t), t, wildcard)
+			pull, push, r := fed(within(t), t, wildcard)
 			other := newPush(t, zmq.Config{})
 			check(t, other.Connect(bind(t, pull, second)))
 			send(t, other, "from another")
@@ -122,7 +121,7 @@ func TestReceiverThatReadsHearsOfAnotherPeer(t *testing.T) {
 func TestReceiversReadInTurn(t *testing.T) {
 	t.Parallel()
 	overStreams(t, func(t *testing.T, endpoint string) {
-		pull, push, _, r := fed(within(t), t, endpoint)
+		pull, push, r := fed(within(t), t, endpoint)
 		for i := range 100 {
 			next := receiving(within(t), pull)
 			eventually(t, "a second receiver", pull.ReceiverWaits)
