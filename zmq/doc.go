@@ -19,6 +19,19 @@
 // All methods of all sockets may be called by any number of goroutines at once. Those that wait take a context, and end
 // with its error or when the socket is closed.
 //
+// # Receiving
+//
+// Recv returns one message. Where there are many, the loop of Messages ([Pull.Messages], and of Sub, XSub, Dealer, Router and
+// Pair) is faster:
+//
+//	for m, err := range pull.Messages(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		handle(m.Bytes())
+//		m.Release()
+//	}
+//
 // # Security
 //
 // Config.Security says who may connect and whether the traffic is encrypted. Without it everybody may, and it is not.

@@ -45,6 +45,49 @@ func ExamplePush() {
 	// Output: task
 }
 
+// A loop over what arrives is the shortest way to receive, and the fastest.
+func ExamplePull_Messages() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	pull, err := zmq.NewPull(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pull.Close()
+	push, err := zmq.NewPush(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer push.Close()
+	if _, err := pull.Bind("inproc://laundry"); err != nil {
+		log.Fatal(err)
+	}
+	if err := push.Connect("inproc://laundry"); err != nil {
+		log.Fatal(err)
+	}
+	for _, task := range []string{"wash", "dry", "iron"} {
+		if err := push.Send(ctx, []byte(task)); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	for m, err := range pull.Messages(ctx) {
+		if err != nil {
+			log.Fatal(err) // ctx has ended, or the socket is closed
+		}
+		fmt.Printf("%s\n", m.Bytes())
+		last := string(m.Bytes()) == "iron"
+		m.Release() // optional, as after Recv
+		if last {
+			break
+		}
+	}
+	// Output:
+	// wash
+	// dry
+	// iron
+}
+
 // A publisher that waits for its subscriber loses no first message.
 func ExamplePub_WaitSubscribers() {
 	ctx := context.Background()

@@ -61,9 +61,12 @@ func (s *socket) messages(ctx context.Context) iter.Seq2[Message, error] {
 func (s *socket) each(ctx context.Context, yield func(Message, error) bool) error {
 	h := s.in.beginLoop()
 	defer s.in.endLoop(h)
+	endless := ctx.Done() == nil
 	for {
-		if err := ctx.Err(); err != nil {
-			return err
+		if !endless {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 		}
 		if s.closing.Load() {
 			return ErrClosed

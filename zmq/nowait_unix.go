@@ -3,6 +3,7 @@
 package zmq
 
 import (
+	"errors"
 	"io"
 	"net"
 	"syscall"
@@ -92,15 +93,13 @@ func (r *readNow) readOnce(fd uintptr) bool {
 	for {
 		n, err := unix.Read(int(fd), r.buf)
 		r.n, r.err = max(n, 0), err
-		switch err {
-		case unix.EINTR:
+		switch {
+		case errors.Is(err, unix.EINTR):
 			continue
-		case unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			r.err = nil
-		case nil:
-			if n == 0 {
-				r.err = io.EOF
-			}
+		case err == nil && n == 0:
+			r.err = io.EOF
 		}
 		return true
 	}

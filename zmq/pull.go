@@ -39,9 +39,9 @@ func (p *Pull) Recv(ctx context.Context) (Message, error) { return p.receive(ctx
 //		m.Release()
 //	}
 //
-// While it is the only one that receives, a loop takes up to 64 messages (64 KiB) from the queue at a time, peers in turn. Those
-// that it has not handed out when it ends are received by others, or by the next loop. Where several goroutines receive, in
-// loops or by Recv, each takes one message at a time.
+// A loop takes up to 64 messages (64 KiB) from the queue at a time, peers in turn. Those that it has not handed out yet are there
+// for other loops and for Recv too, within the loop's body as well as when it has ended, ahead of what came later. Any number
+// of loops may go on at once.
 func (p *Pull) Messages(ctx context.Context) iter.Seq2[Message, error] { return p.messages(ctx) }
 
 // receive takes the next message off the socket's queue.

@@ -243,7 +243,7 @@ func TestReceiverThatReadsFindsAnError(t *testing.T) {
 func TestSlowReceiverKeepsItsPeer(t *testing.T) {
 	t.Parallel()
 	events := make(chan zmq.Event, 1000)
-	pull := newPull(t, zmq.Config{RecvHWM: 3, HeartbeatInterval: 100 * time.Millisecond, Events: events})
+	pull := newPull(t, zmq.Config{RecvHWM: 3, HeartbeatInterval: 250 * time.Millisecond, HeartbeatTimeout: time.Second, Events: events})
 	push := newPush(t, zmq.Config{SendHWM: 10_000, Linger: -1})
 	pair(t, pull, push, wildcard)
 	for range 5000 {
@@ -251,7 +251,7 @@ func TestSlowReceiverKeepsItsPeer(t *testing.T) {
 	}
 	pace := time.NewTicker(time.Millisecond)
 	defer pace.Stop()
-	for range 500 {
+	for range 2000 { // two seconds in which there is nothing to be read
 		expect(t, pull, "x")
 		<-pace.C
 	}

@@ -29,8 +29,8 @@ func NewSub(cfg Config) (*Sub, error) {
 // in which it sent them, those of several peers in turn.
 func (s *Sub) Recv(ctx context.Context) (Message, error) { return s.receive(ctx) }
 
-// Messages returns a loop over the messages that arrive: see Pull.Messages. Unsubscribe does not hold for those that the loop has
-// taken before.
+// Messages returns a loop over the messages that arrive: see Pull.Messages. An Unsubscribe does not hold for those that the
+// loop has taken before.
 func (s *Sub) Messages(ctx context.Context) iter.Seq2[Message, error] { return s.messages(ctx) }
 
 // Subscribe asks for all messages whose first frame begins with prefix; the empty prefix asks for all. It takes effect at

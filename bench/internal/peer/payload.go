@@ -28,10 +28,10 @@ func (s Spec) message(mark byte) engine.Message {
 	return m
 }
 
-// batchBytes is what a batch comes to: a call of an engine is worth some 64 KiB of messages, which keeps looks at the
+// batchBytes is what a batch comes to: a call of an engine is worth some MiB of messages, which keeps looks at the
 // clock and calls through interfaces out of what is measured.
 const (
-	batchBytes = 64 << 10
+	batchBytes = 1 << 20
 	batchMost  = 1000
 )
 

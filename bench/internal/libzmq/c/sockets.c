@@ -82,7 +82,7 @@ void **open_sockets(void) {
 }
 
 int batch(void) {
-    size_t n = 65536 / (spec.size * (size_t)spec.frames);
+    size_t n = 1048576 / (spec.size * (size_t)spec.frames);
     return n < 1 ? 1 : n > 1000 ? 1000 : (int)n;
 }
 
