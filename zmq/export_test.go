@@ -9,3 +9,10 @@ func (s *socket) ReceiverReads() bool {
 
 // ReceiverWaits reports whether a receiver waits for the reader.
 func (s *socket) ReceiverWaits() bool { return s.in.arrived.n.Load() > 0 }
+
+// Lent reports whether the reader of the socket's connection has lent its part, and nobody reads.
+func (s *socket) Lent() bool {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return s.in.solo != nil && s.in.solo.reading == byNobody
+}

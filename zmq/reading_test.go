@@ -19,6 +19,7 @@ type reads interface {
 	receiver
 	ReceiverReads() bool
 	ReceiverWaits() bool
+	Lent() bool
 }
 
 // result is what a Recv returned.
@@ -350,4 +351,57 @@ func TestRequesterLooksBeforeItSends(t *testing.T) {
 			t.Error("the request went to a server that had closed the connection each time")
 		}
 	})
+}
+
+// Where something would be missed while nobody reads, receivers do not: the end of a peer that may come back at once or is sent
+// to, and with Conflate what is newer.
+func TestReadersThatKeepTheirPart(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(t *testing.T) (reads, sender){
+		"ROUTER": func(t *testing.T) (reads, sender) { return peersOf(t, zmq.NewRouter, zmq.NewDealer, zmq.Config{}) },
+		"DEALER": func(t *testing.T) (reads, sender) { return peersOf(t, zmq.NewDealer, zmq.NewDealer, zmq.Config{}) },
+		"PAIR":   func(t *testing.T) (reads, sender) { return peersOf(t, zmq.NewPair, zmq.NewPair, zmq.Config{}) },
+		"conflate": func(t *testing.T) (reads, sender) {
+			return peersOf(t, zmq.NewPull, zmq.NewPush, zmq.Config{Conflate: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, peer := open(t)
+			for range 20 {
+				r := receiving(within(t), s)
+				eventually(t, "a receiver", func() bool { return s.ReceiverReads() || s.ReceiverWaits() })
+				if s.ReceiverReads() || s.Lent() {
+					t.Fatal("the reader has lent its part")
+				}
+				send(t, peer, "food")
+				if got := await(t, "a message", r); got.err != nil {
+					t.Fatal(got.err)
+				}
+			}
+		})
+	}
+}
+
+func peersOf[R reads, S sender](t *testing.T, newR func(zmq.Config) (R, error), newS func(zmq.Config) (S, error), cfg zmq.Config) (reads, sender) {
+	r, s := must(newR(cfg))(t), must(newS(zmq.Config{}))(t)
+	closing(t, r)
+	closing(t, s)
+	pair(t, r, s, wildcard)
+	return r, s
+}
+
+// When more comes to a SUB than one read takes, its reader goes on at once, so that the inbox fills while the receiver is busy.
+func TestBurstIsReadAhead(t *testing.T) {
+	t.Parallel()
+	sub := newSub(t, zmq.Config{}, "")
+	raw := dialRaw(t, bind(t, sub, wildcard)).greet("PUB", 0)
+	r := reading(within(t), t, sub, func() { raw.write(message("food")) })
+	raw.write(bytes.Repeat(message("burst"), 50_000))
+	if got := await(t, "a message", r); got.text != "burst" {
+		t.Fatalf("received %q, %v", got.text, got.err)
+	}
+	if sub.Lent() {
+		t.Error("nobody reads, although more is there")
+	}
 }
