@@ -32,7 +32,7 @@ type conn struct {
 
 	told chan struct{} // of capacity one: something has become of the reader's part while it was lent; nil where nobody receives
 
-	glance *readNow // for a REQ that looks before it sends; nil where that cannot be done
+	glance *readNow // for a REQ that looks before it sends, and for waits of a REQ or REP; nil where that cannot be done
 
 	// Guarded by the receive queue's mu.
 	r           *reader // for whoever reads
@@ -41,6 +41,10 @@ type conn struct {
 	unwatched   bool  // the reader does not look until it is told
 	interrupted bool  // who reads is to look at the queue
 	readErr     error // why who read could not go on
+
+	// Of whoever reads.
+	hope   int       // how many more waits a receiver begins by looking again and again
+	rested time.Time // when others were last let run
 
 	pulse
 }
@@ -143,7 +147,7 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 		defer close(written)
 		c.writeLoop()
 	}()
-	if s.kind == "REQ" {
+	if s.kind == "REQ" || s.kind == "REP" {
 		c.glance = newReadNow(c.nc)
 	}
 	if p.in != nil {

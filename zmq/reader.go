@@ -3,6 +3,8 @@ package zmq
 import (
 	"errors"
 	"io"
+	"runtime"
+	"time"
 
 	"github.com/experimance/experimance-go/internal/mechanism"
 	"github.com/experimance/experimance-go/internal/wire"
@@ -85,7 +87,7 @@ func (r *reader) pull() error {
 		}
 		return err
 	}
-	if err := r.fill(); err != nil {
+	if err := r.fillSoon(); err != nil {
 		return err
 	}
 	return r.scan()
@@ -102,6 +104,44 @@ func (r *reader) catchUp() error {
 			return err
 		}
 	}
+}
+
+// A receiver that waits for a request or a reply looks again and again for spinTime before it sleeps, since waking its thread
+// takes longer than that. It does so as long as that is of use: after so many longer waits in a row it does not, until one is
+// short again. Other threads that want its processor go first each time, other goroutines once in a while.
+const (
+	spinTime = 20 * time.Microsecond
+	patience = 16
+	turnTime = 2 * time.Millisecond
+)
+
+// fillSoon is fill for a receiver.
+func (r *reader) fillSoon() error {
+	c := r.c
+	if c.glance == nil || !canYield {
+		return r.fill()
+	}
+	start := time.Now()
+	if start.Sub(c.rested) >= turnTime {
+		runtime.Gosched()
+		start = time.Now()
+		c.rested = start
+	}
+	for b := r.space(); c.hope > 0 && time.Since(start) < spinTime; yieldThread() {
+		if n, err := c.glance.read(b); n > 0 || err != nil {
+			r.filled(n)
+			c.hope = patience
+			return err
+		}
+	}
+	err := r.fill()
+	c.rested = time.Now()
+	if c.rested.Sub(start) < spinTime {
+		c.hope = patience
+	} else {
+		c.hope = max(c.hope-1, 0)
+	}
+	return err
 }
 
 // fill reads once.

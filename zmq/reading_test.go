@@ -158,6 +158,56 @@ func TestReaderTakesItsPartBack(t *testing.T) {
 	})
 }
 
+// Receivers of a REQ and a REP whose peers answer at once look again and again for a while before they sleep. They are
+// interrupted then as at any other time.
+func TestReceiverThatLooksIsInterrupted(t *testing.T) {
+	t.Parallel()
+	overStreams(t, func(t *testing.T, endpoint string) {
+		rep, req := must(zmq.NewRep(zmq.Config{}))(t), must(zmq.NewReq(zmq.Config{}))(t)
+		closing(t, rep)
+		closing(t, req)
+		check(t, req.Connect(bind(t, rep, endpoint)))
+		interrupted := func(s reads) {
+			ctx, cancel := context.WithCancel(within(t))
+			r := receiving(ctx, s)
+			eventually(t, "a receiver", func() bool { return s.ReceiverReads() || s.ReceiverWaits() })
+			cancel()
+			if got := await(t, "the end of Recv", r); !errors.Is(got.err, context.Canceled) {
+				t.Fatalf("Recv ended with %q, %v", got.text, got.err)
+			}
+		}
+		for i := range 300 {
+			question, answer := fmt.Sprint("question ", i), fmt.Sprint("answer ", i)
+			answered := inBackground(func() error {
+				m, err := rep.Recv(within(t))
+				if err == nil && string(m.Bytes()) != question {
+					err = fmt.Errorf("received %q", m.Bytes())
+				}
+				if err == nil {
+					err = rep.Send(within(t), []byte(answer))
+				}
+				return err
+			})
+			send(t, req, question)
+			if i%3 == 1 {
+				check(t, await(t, "the reply", answered))
+				expect(t, req, answer)
+				interrupted(rep)
+				continue
+			}
+			expect(t, req, answer)
+			check(t, await(t, "the reply", answered))
+			if i%3 == 2 {
+				send(t, req, "slow question")
+				expect(t, rep, "slow question")
+				interrupted(req)
+				send(t, rep, "slow answer")
+				expect(t, req, "slow answer")
+			}
+		}
+	})
+}
+
 // A REQ that reads itself is told when the request is lost with its server.
 func TestRequesterThatReadsLosesItsServer(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package zmq
+
+const canYield = false
+
+func yieldThread() {}
