@@ -172,23 +172,29 @@ func (in *inbox) pop() Message {
 	seg := &in.segs[in.head]
 	end := messageEnd(seg.b)
 	m := Message{wire: seg.b[:end:end], slab: seg.slab}
-	seg.b = seg.b[end:]
-	seg.n--
+	in.cut(1, end)
+	return m
+}
+
+// cut takes the first n messages, which are size bytes of the first segment, off the inbox.
+func (in *inbox) cut(n, size int) {
+	seg := &in.segs[in.head]
+	seg.b = seg.b[size:]
+	seg.n -= n
 	if seg.n == 0 {
 		*seg = segment{}
 		if in.head++; in.head == len(in.segs) {
 			in.segs, in.head = in.segs[:0], 0
 		}
 	}
-	in.n--
-	in.size -= end
+	in.n -= n
+	in.size -= size
 	if in.gone {
-		in.q.settle(1, end)
+		in.q.settle(n, size)
 	}
 	if in.blocked && in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
 		in.unblock()
 	}
-	return m
 }
 
 // settle counts messages of a peer that is gone, which do not wait any more. mu is held.

@@ -180,10 +180,23 @@ func (q *inQueue) recvSome(ctx context.Context, h *handful) (Message, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	h.n = 0
-	for mayTake := !q.handsHold() && q.arrived.n.Load() == 0; mayTake && h.n < ahead && h.upTo[h.n] < aheadBytes; {
+	if !q.handsHold() && q.arrived.n.Load() == 0 {
+		q.takeAhead(h)
+	}
+	h.next.Store(0)
+	return first, nil
+}
+
+// takeAhead fills h with what waits. mu is held.
+func (q *inQueue) takeAhead(h *handful) {
+	for h.n < ahead && h.upTo[h.n] < aheadBytes {
 		in := q.cur
 		if in == nil || in.n == 0 || messageEnd(in.segs[in.head].b) > aheadBytes {
-			break // a large one is not to be kept in memory
+			return // a large one is not to be kept in memory
+		}
+		if q.accept == nil && in.next == in {
+			q.takeRun(in, h)
+			continue
 		}
 		m := in.pop()
 		if q.accept != nil && !q.accept(m.Bytes()) {
@@ -191,10 +204,31 @@ func (q *inQueue) recvSome(ctx context.Context, h *handful) (Message, error) {
 			continue
 		}
 		q.taken(in, len(m.wire))
-		h.all[h.n] = m
-		h.n++
-		h.upTo[h.n] = h.upTo[h.n-1] + len(m.wire)
+		h.add(m)
 	}
-	h.next.Store(0)
-	return first, nil
+}
+
+// takeRun is takeAhead for messages of one segment of the only peer that has any. mu is held.
+func (q *inQueue) takeRun(in *inbox, h *handful) {
+	seg := &in.segs[in.head]
+	b, n := seg.b, 0
+	for most := min(seg.n, ahead-int(h.n)); n < most && h.upTo[h.n] < aheadBytes; n++ {
+		end := messageEnd(b)
+		h.add(Message{wire: b[:end:end], slab: seg.slab})
+		b = b[end:]
+	}
+	size := len(seg.b) - len(b)
+	in.cut(n, size)
+	q.received += uint64(n)
+	q.bytes += uint64(size)
+	if in.n == 0 && in.source == nil {
+		q.leave(in)
+	}
+}
+
+// add puts a message behind the others.
+func (h *handful) add(m Message) {
+	h.all[h.n] = m
+	h.n++
+	h.upTo[h.n] = h.upTo[h.n-1] + len(m.wire)
 }
