@@ -110,7 +110,7 @@ func (q *inQueue) tryRecv() (Message, *pipe, error) {
 		m.Release()
 		return q.search()
 	}
-	q.taken(in, len(m.wire))
+	q.taken(in, 1, len(m.wire))
 	more := q.cur != nil
 	q.mu.Unlock()
 	if more {
@@ -139,7 +139,7 @@ func (q *inQueue) search() (m Message, from *pipe, err error) {
 			continue
 		}
 		from = in.p
-		q.taken(in, len(m.wire))
+		q.taken(in, 1, len(m.wire))
 	}
 	if q.closed {
 		err = ErrClosed
@@ -155,9 +155,9 @@ func (q *inQueue) search() (m Message, from *pipe, err error) {
 	return m, from, err
 }
 
-// taken counts a message that was taken out of in, and goes on to the next peer. mu is held.
-func (q *inQueue) taken(in *inbox, size int) {
-	q.received++
+// taken counts n messages of size bytes that were taken out of in, and goes on to the next peer. mu is held.
+func (q *inQueue) taken(in *inbox, n, size int) {
+	q.received += uint64(n)
 	q.bytes += uint64(size)
 	if in.next != in {
 		q.cur = in.next

@@ -171,21 +171,32 @@ func (q *inQueue) dropHands() (n int) {
 }
 
 // recvSome takes the next messages, waiting for one until ctx ends or the queue is closed. It returns the first; the others are
-// in h, unless somebody waits for them.
+// in h, unless others receive too.
 func (q *inQueue) recvSome(ctx context.Context, h *handful) (Message, error) {
-	first, _, err := q.recv(ctx)
-	if err != nil {
-		return Message{}, err
+	q.refill(h)
+	if m, ok := h.pop(); ok {
+		return m, nil
 	}
+	m, _, err := q.recv(ctx)
+	if err == nil {
+		q.refill(h)
+	}
+	return m, err
+}
+
+// refill takes what waits to an empty h, unless others receive too.
+func (q *inQueue) refill(h *handful) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	h.n = 0
-	if !q.handsHold() && q.arrived.n.Load() == 0 {
+	if !q.closed && !q.handsHold() && q.arrived.n.Load() == 0 {
 		q.takeAhead(h)
 	}
 	h.next.Store(0)
-	return first, nil
 }
+
+// inTurn is how many messages of one peer a loop takes before it goes on to the next.
+const inTurn = 8
 
 // takeAhead fills h with what waits. mu is held.
 func (q *inQueue) takeAhead(h *handful) {
@@ -194,36 +205,30 @@ func (q *inQueue) takeAhead(h *handful) {
 		if in == nil || in.n == 0 || messageEnd(in.segs[in.head].b) > aheadBytes {
 			return // a large one is not to be kept in memory
 		}
-		if q.accept == nil && in.next == in {
-			q.takeRun(in, h)
-			continue
+		most := ahead - int(h.n)
+		if in.next != in {
+			most = min(most, inTurn)
 		}
-		m := in.pop()
-		if q.accept != nil && !q.accept(m.Bytes()) {
-			m.Release()
-			continue
-		}
-		q.taken(in, len(m.wire))
-		h.add(m)
+		q.takeRun(in, h, most)
 	}
 }
 
-// takeRun is takeAhead for messages of one segment of the only peer that has any. mu is held.
-func (q *inQueue) takeRun(in *inbox, h *handful) {
+// takeRun takes up to most messages of one run of a peer, and goes on to the next peer. mu is held.
+func (q *inQueue) takeRun(in *inbox, h *handful, most int) {
 	seg := &in.segs[in.head]
-	b, n := seg.b, 0
-	for most := min(seg.n, ahead-int(h.n)); n < most && h.upTo[h.n] < aheadBytes; n++ {
+	b, looked, had := seg.b, 0, h.n
+	for most = min(most, seg.n); looked < most && h.upTo[h.n] < aheadBytes; looked++ {
 		end := messageEnd(b)
-		h.add(Message{wire: b[:end:end], slab: seg.slab})
+		m := Message{wire: b[:end:end], slab: seg.slab}
 		b = b[end:]
+		if q.accept == nil || q.accept(m.Bytes()) {
+			h.add(m)
+		} else {
+			m.Release()
+		}
 	}
-	size := len(seg.b) - len(b)
-	in.cut(n, size)
-	q.received += uint64(n)
-	q.bytes += uint64(size)
-	if in.n == 0 && in.source == nil {
-		q.leave(in)
-	}
+	in.cut(looked, len(seg.b)-len(b))
+	q.taken(in, int(h.n-had), h.upTo[h.n]-h.upTo[had])
 }
 
 // add puts a message behind the others.
