@@ -48,6 +48,30 @@ func (b *balancer) send(ctx context.Context, frames [][]byte) error {
 	return b.untilSent(ctx, func() bool { return b.try(frames, size, true) != nil })
 }
 
+// sendEach is send for each of several messages of one frame. To the only peer they go many at a time.
+func (b *balancer) sendEach(ctx context.Context, bodies [][]byte) (n int, err error) {
+	for n < len(bodies) {
+		run := bodies[n:min(n+eachRun, len(bodies))]
+		if pipes := b.pipes(); len(pipes) == 1 && ctx.Err() == nil && !b.s.closing.Load() {
+			put := pipes[0].out.putEach(run, b.s.eachLimit())
+			if n += put; put == len(run) {
+				continue
+			}
+		}
+		if err := b.send(ctx, bodies[n:n+1]); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// eachRun is how many messages are put under one lock.
+const eachRun = 64
+
+// eachLimit is for messages that are put many at a time: longer ones are sent one by one.
+func (s *socket) eachLimit() int { return int(min(largeMessage, s.cfg.MaxMessageSize)) }
+
 // try puts the message into the queue of the next pipe that has room, and returns the pipe. It returns nil where none has.
 func (b *balancer) try(frames [][]byte, size int, ask bool) *pipe {
 	return b.each(func(p *pipe) bool { return p.out.put(frames, size, ask) == putDone })

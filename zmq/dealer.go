@@ -34,6 +34,11 @@ func (d *Dealer) Send(ctx context.Context, frames ...[]byte) error {
 	return d.balancer.send(ctx, frames)
 }
 
+// SendEach sends each body as a message of one frame: see Push.SendEach.
+func (d *Dealer) SendEach(ctx context.Context, bodies [][]byte) (n int, err error) {
+	return d.balancer.sendEach(ctx, bodies)
+}
+
 // Recv returns the next message, as Pull.Recv does.
 func (d *Dealer) Recv(ctx context.Context) (Message, error) { return d.receive(ctx) }
 

@@ -17,6 +17,7 @@ type distributor struct {
 	prefix trie[*pipe]
 	wishes map[*pipe]*wishes
 	found  []*pipe // scratch for send
+	run    []*pipe // scratch for sendEach
 	round  uint64  // of send: marks the pipes that it has seen
 }
 
@@ -27,13 +28,77 @@ func (d *distributor) send(ctx context.Context, frames [][]byte) error {
 	if err != nil {
 		return err
 	}
-	if !d.prefix.matches(frames[0]) && !d.s.cfg.InvertMatching {
-		return nil // nobody wants it
+	if !d.isWanted(frames[0]) {
+		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.match(frames[0])
 	return d.distribute(frames, size)
+}
+
+// sendEach is send for each of several messages of one frame. Those that the same peers want one after the other go to each
+// of them many at a time.
+func (d *distributor) sendEach(ctx context.Context, bodies [][]byte) (n int, err error) {
+	for n < len(bodies) {
+		run := 0
+		if ctx.Err() == nil && !d.s.closing.Load() {
+			next := bodies[n:min(n+eachRun, len(bodies))]
+			if run = d.unwanted(next); run == 0 {
+				run = d.distributeRun(next)
+			}
+		}
+		if run == 0 {
+			if err := d.send(ctx, bodies[n:n+1]); err != nil {
+				return n, err
+			}
+			run = 1
+		}
+		n += run
+	}
+	return n, nil
+}
+
+// unwanted returns how many of the first messages nobody wants.
+func (d *distributor) unwanted(bodies [][]byte) (n int) {
+	limit := d.s.eachLimit()
+	for n < len(bodies) && !d.isWanted(bodies[n]) && encodedSize(bodies[n:n+1]) < limit {
+		n++
+	}
+	return n
+}
+
+// isWanted reports whether anybody may want a message on the topic.
+func (d *distributor) isWanted(topic []byte) bool {
+	return d.s.cfg.InvertMatching || d.prefix.matches(topic)
+}
+
+// distributeRun gives the first messages, as many as the same peers want, to these. It returns how many that were; 0 where the
+// first is to be sent by itself.
+func (d *distributor) distributeRun(bodies [][]byte) (n int) {
+	limit := d.s.eachLimit()
+	if d.s.cfg.NoDrop || d.s.cfg.Conflate || encodedSize(bodies[:1]) >= limit {
+		return 0
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.match(bodies[0])
+	d.run, d.found = d.found, d.run
+	for n = 1; n < len(bodies) && encodedSize(bodies[n:n+1]) < limit && d.isWanted(bodies[n]); n++ {
+		if d.match(bodies[n]); !slices.Equal(d.found, d.run) {
+			break
+		}
+	}
+	most := 0
+	for _, p := range d.run {
+		put := p.out.putEach(bodies[:n], limit)
+		d.s.dropped.Add(uint64(n - put))
+		most = max(most, put)
+	}
+	if most == 0 && len(d.run) > 0 {
+		runtime.Gosched() // every queue is full: let the writers have the processor
+	}
+	return n
 }
 
 // distribute gives the message to all that were found. mu is held.

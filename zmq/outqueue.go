@@ -92,6 +92,32 @@ func (q *outQueue) put(frames [][]byte, size int, ask bool) putResult {
 	return putDone
 }
 
+// putEach puts messages of one frame each, under one lock, as long as there is room and they are shorter than limit when
+// encoded, which is largeMessage at most. It returns how many it took.
+func (q *outQueue) putEach(bodies [][]byte, limit int) (n int) {
+	q.mu.Lock()
+	for n < len(bodies) && !q.special && q.n < q.maxN && q.size < q.maxSize {
+		frames := bodies[n : n+1]
+		size := encodedSize(frames)
+		if size >= limit {
+			break
+		}
+		if cap(q.open)-len(q.open) < size {
+			q.openNew(size)
+		}
+		q.open = appendFrames(q.open, frames)
+		q.n++
+		q.size += size
+		n++
+	}
+	if n > 0 {
+		q.unlock(n)
+	} else {
+		q.mu.Unlock()
+	}
+	return n
+}
+
 // putSegment adds messages that are encoded already. The queue takes over one reference to their slab, if it accepts them.
 // orphans are messages that another queue had accepted: they are put also into a queue that is being drained, and the
 // consumer will announce the next room.

@@ -29,6 +29,11 @@ func (p *Pair) Send(ctx context.Context, frames ...[]byte) error {
 	return p.balancer.send(ctx, frames)
 }
 
+// SendEach sends each body as a message of one frame: see Push.SendEach.
+func (p *Pair) SendEach(ctx context.Context, bodies [][]byte) (n int, err error) {
+	return p.balancer.sendEach(ctx, bodies)
+}
+
 // Recv returns the next message, as Pull.Recv does.
 func (p *Pair) Recv(ctx context.Context) (Message, error) { return p.receive(ctx) }
 

@@ -75,6 +75,9 @@ type (
 	sender interface {
 		Send(ctx context.Context, frames ...[]byte) error
 	}
+	eachSender interface {
+		SendEach(ctx context.Context, bodies [][]byte) (int, error)
+	}
 	receiver interface {
 		Recv(ctx context.Context) (zmq.Message, error)
 	}
@@ -89,9 +92,12 @@ type (
 type socket struct {
 	endpoints
 	out  sender      // nil where the type does not send
+	each eachSender  // nil where the type does not send many messages with a call
 	in   receiver    // nil where the type does not receive
 	loop looper      // nil where the type does not receive in a loop
 	held zmq.Message // the last that was received
+
+	bodies [][]byte // for SendEach
 }
 
 func open(s endpoints, err error) (engine.Socket, error) {
@@ -99,9 +105,10 @@ func open(s endpoints, err error) (engine.Socket, error) {
 		return nil, err
 	}
 	out, _ := s.(sender)
+	each, _ := s.(eachSender)
 	in, _ := s.(receiver)
 	loop, _ := s.(looper)
-	return &socket{endpoints: s, out: out, in: in, loop: loop}, nil
+	return &socket{endpoints: s, out: out, each: each, in: in, loop: loop}, nil
 }
 
 // Subscribe subscribes to a topic.
@@ -113,9 +120,17 @@ func (s *socket) Subscribe(topic string) error {
 	return sub.Subscribe(topic)
 }
 
-// Send sends each message with one call.
+// Send sends messages of one frame all with one call, others with one call each.
 func (s *socket) Send(batch []engine.Message) error {
 	ctx := context.Background()
+	if s.each != nil && len(batch) > 1 && len(batch[0]) == 1 {
+		s.bodies = s.bodies[:0]
+		for _, m := range batch {
+			s.bodies = append(s.bodies, m[0])
+		}
+		_, err := s.each.SendEach(ctx, s.bodies)
+		return err
+	}
 	for _, m := range batch {
 		if err := s.out.Send(ctx, m...); err != nil {
 			return err
