@@ -36,6 +36,9 @@ type Options struct {
 
 	// Unbounded lifts the library's limits of what may wait to be sent and received.
 	Unbounded bool
+
+	// Single has each message sent with a call of its own, also where the library can send several with one.
+	Single bool
 }
 
 // Curve holds the keys of both sides in the Z85 form of RFC 32. The side that binds is the server.
@@ -56,7 +59,7 @@ type Socket interface {
 	Connect(endpoint string) error
 	// Subscribe asks a Sub socket for the messages that begin with topic, all of them where topic is empty.
 	Subscribe(topic string) error
-	// Send sends the messages of a batch one by one, and leaves none of them waiting for more. The engine may read
+	// Send sends the messages of a batch, each as a message of its own, and leaves none of them waiting for more. The engine may read
 	// the frames also after it returned.
 	Send(batch []Message) error
 	// Recv receives n messages and returns the first frame of the last, which is valid until the next call.

@@ -45,6 +45,7 @@ type Spec struct {
 	Curve    *engine.Curve
 
 	Unbounded bool // queues without the library's limits
+	Single    bool // each message is sent with a call of its own
 }
 
 // Args returns the spec as arguments: the role, then name=value.
@@ -62,6 +63,7 @@ func (s Spec) Args() []string {
 		fmt.Sprintf("rate=%.0f", s.Rate),
 		fmt.Sprintf("window=%d", s.Window.Nanoseconds()),
 		fmt.Sprintf("unbounded=%t", s.Unbounded),
+		fmt.Sprintf("single=%t", s.Single),
 	}
 	if c := s.Curve; c != nil {
 		args = append(args, "serverpublic="+c.ServerPublic, "serversecret="+c.ServerSecret,
@@ -98,6 +100,8 @@ func (s *Spec) set(name, value string) (err error) {
 		s.Bind, err = strconv.ParseBool(value)
 	case "unbounded":
 		s.Unbounded, err = strconv.ParseBool(value)
+	case "single":
+		s.Single, err = strconv.ParseBool(value)
 	case "sockets":
 		s.Sockets, err = strconv.Atoi(value)
 	case "peers":
@@ -143,6 +147,6 @@ func (s *Spec) setKey(name, value string) error {
 func (s Spec) options() engine.Options {
 	carrier, _, _ := strings.Cut(s.Endpoint, "://")
 	return engine.Options{
-		Carrier: carrier, Frames: s.Frames, Peers: s.Peers, Topics: s.Topics, Curve: s.Curve, Unbounded: s.Unbounded,
+		Carrier: carrier, Frames: s.Frames, Peers: s.Peers, Topics: s.Topics, Curve: s.Curve, Unbounded: s.Unbounded, Single: s.Single,
 	}
 }

@@ -30,6 +30,8 @@ func Works(idle int) []Work {
 		works = append(works, unbounded(subscribers))
 	}
 	return append(works,
+		single(16),
+		single(small),
 		manyToOne(8),
 		requestReply(),
 		underLoad("half-own", "half of the engine's own maximum", ownMaximum),
@@ -59,6 +61,16 @@ func pushPull(carrier string, size int, goal float64) Work {
 		w.Metrics[1].Goals = []report.Goal{{AtMost: true, Value: 0.005}} // 0, and room for the process' own
 		w.Metrics[2].Goals = []report.Goal{{AtMost: true, Value: 0.05}}
 	}
+	return w
+}
+
+// single is pushPull with a call for each message that is sent.
+func single(size int) Work {
+	w := pushPull(engine.TCP, size, 1)
+	w.Name = "single/tcp/" + sizeName(size)
+	w.Title = fmt.Sprintf("PUSH to PULL, tcp, messages of %s, each sent with a call of its own", sizeName(size))
+	w.Metrics[0].Goals = nil
+	w.source.Single = true
 	return w
 }
 

@@ -34,6 +34,17 @@ func (Engine) Open(kind engine.Kind, opt engine.Options) (engine.Socket, error) 
 		}
 		cfg.Security = security
 	}
+	s, err := openKind(kind, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Single {
+		s.each = nil
+	}
+	return s, nil
+}
+
+func openKind(kind engine.Kind, cfg zmq.Config) (*socket, error) {
 	switch kind {
 	case engine.Push:
 		return open(zmq.NewPush(cfg))
@@ -100,7 +111,7 @@ type socket struct {
 	bodies [][]byte // for SendEach
 }
 
-func open(s endpoints, err error) (engine.Socket, error) {
+func open(s endpoints, err error) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,8 @@ static void parse_argument(const char *arg) {
         spec.endpoint = value;
     else if (IS("bind"))
         spec.bind = strcmp(value, "true") == 0;
+    else if (IS("single"))
+        ; /* libzmq has no other way */
     else if (IS("unbounded"))
         spec.unbounded = strcmp(value, "true") == 0;
     else if (IS("sockets"))
