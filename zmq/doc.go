@@ -32,6 +32,11 @@
 //		m.Release()
 //	}
 //
+// # Sending many
+//
+// SendEach ([Push.SendEach], and of Dealer, Pair and Pub) sends many messages of one frame with one call, with less effort for
+// each.
+//
 // # Security
 //
 // Config.Security says who may connect and whether the traffic is encrypted. Without it everybody may, and it is not.
