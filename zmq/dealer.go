@@ -45,6 +45,11 @@ func (d *Dealer) Recv(ctx context.Context) (Message, error) { return d.receive(c
 // Messages returns a loop over the messages that arrive: see Pull.Messages.
 func (d *Dealer) Messages(ctx context.Context) iter.Seq2[Message, error] { return d.messages(ctx) }
 
+// RecvEach receives as many messages as wait: see Pull.RecvEach.
+func (d *Dealer) RecvEach(ctx context.Context, into []Message) (n int, err error) {
+	return d.recvEach(ctx, into)
+}
+
 func (d *dealer) attach(p *pipe) error {
 	p.probe()
 	return d.balancer.attach(p)

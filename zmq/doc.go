@@ -32,10 +32,12 @@
 //		m.Release()
 //	}
 //
-// # Sending many
+// # Many at a time
 //
-// SendEach ([Push.SendEach], and of Dealer, Pair and Pub) sends many messages of one frame with one call, with less effort for
-// each.
+// Where millions of small messages a second are to be handled, most of the time goes into locking, once for each on either side.
+// SendEach ([Push.SendEach], and of Dealer, Pair and Pub) sends many messages of one frame with one call. RecvEach
+// ([Pull.RecvEach], and of Sub, XSub, Dealer, Router and Pair) receives as many as wait, and [ReleaseEach] releases them. The
+// peer's side need not do the same.
 //
 // # Security
 //

@@ -6,6 +6,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/experimance/experimance-go/zmq"
@@ -86,6 +87,62 @@ func ExamplePull_Messages() {
 	// wash
 	// dry
 	// iron
+}
+
+// Many small messages are sent, received and released with few calls.
+func ExamplePull_RecvEach() {
+	ctx := context.Background()
+	pull, err := zmq.NewPull(zmq.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer pull.Close()
+	push, err := zmq.NewPush(zmq.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer push.Close()
+	if _, err := pull.Bind("inproc://readings"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := push.Connect("inproc://readings"); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	var readings [][]byte
+	for i := range 1000 {
+		readings = append(readings, fmt.Append(nil, i))
+	}
+	if n, err := push.SendEach(ctx, readings); err != nil {
+		fmt.Printf("%d of %d were sent: %v\n", n, len(readings), err)
+		return
+	}
+
+	sum := 0
+	into := make([]zmq.Message, 64)
+	for left := len(readings); left > 0; {
+		n, err := pull.RecvEach(ctx, into)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, m := range into[:n] {
+			reading, err := strconv.Atoi(string(m.Bytes()))
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			sum += reading
+		}
+		zmq.ReleaseEach(into[:n])
+		left -= n
+	}
+	fmt.Println("sum:", sum)
+	// Output: sum: 499500
 }
 
 // A publisher that waits for its subscriber loses no first message.

@@ -21,8 +21,7 @@ type handful struct {
 	next  atomic.Int32
 	n     int32
 	all   [ahead]Message
-	upTo  [ahead + 1]int // bytes of all[:i]
-	ended bool           // the loop is over
+	ended bool // the loop is over
 }
 
 var handfuls = sync.Pool{New: func() any { return new(handful) }}
@@ -41,8 +40,11 @@ func (h *handful) pop() (Message, bool) {
 
 // rest is what was not handed out, in messages and bytes. The queue's mu is held.
 func (h *handful) rest() (n, size int) {
-	next := min(h.next.Load(), h.n)
-	return int(h.n - next), h.upTo[h.n] - h.upTo[next]
+	left := h.all[min(h.next.Load(), h.n):h.n]
+	for _, m := range left {
+		size += len(m.wire)
+	}
+	return len(left), size
 }
 
 // holds reports whether not everything was handed out. The queue's mu is held.
@@ -190,50 +192,7 @@ func (q *inQueue) refill(h *handful) {
 	defer q.mu.Unlock()
 	h.n = 0
 	if !q.closed && !q.handsHold() && q.arrived.n.Load() == 0 {
-		q.takeAhead(h)
+		h.n = int32(q.takeMany(h.all[:], aheadBytes))
 	}
 	h.next.Store(0)
-}
-
-// inTurn is how many messages of one peer a loop takes before it goes on to the next.
-const inTurn = 8
-
-// takeAhead fills h with what waits. mu is held.
-func (q *inQueue) takeAhead(h *handful) {
-	for h.n < ahead && h.upTo[h.n] < aheadBytes {
-		in := q.cur
-		if in == nil || in.n == 0 || messageEnd(in.segs[in.head].b) > aheadBytes {
-			return // a large one is not to be kept in memory
-		}
-		most := ahead - int(h.n)
-		if in.next != in {
-			most = min(most, inTurn)
-		}
-		q.takeRun(in, h, most)
-	}
-}
-
-// takeRun takes up to most messages of one run of a peer, and goes on to the next peer. mu is held.
-func (q *inQueue) takeRun(in *inbox, h *handful, most int) {
-	seg := &in.segs[in.head]
-	b, looked, had := seg.b, 0, h.n
-	for most = min(most, seg.n); looked < most && h.upTo[h.n] < aheadBytes; looked++ {
-		end := messageEnd(b)
-		m := Message{wire: b[:end:end], slab: seg.slab}
-		b = b[end:]
-		if q.accept == nil || q.accept(m.Bytes()) {
-			h.add(m)
-		} else {
-			m.Release()
-		}
-	}
-	in.cut(looked, len(seg.b)-len(b))
-	q.taken(in, int(h.n-had), h.upTo[h.n]-h.upTo[had])
-}
-
-// add puts a message behind the others.
-func (h *handful) add(m Message) {
-	h.all[h.n] = m
-	h.n++
-	h.upTo[h.n] = h.upTo[h.n-1] + len(m.wire)
 }

@@ -39,3 +39,8 @@ func (p *Pair) Recv(ctx context.Context) (Message, error) { return p.receive(ctx
 
 // Messages returns a loop over the messages that arrive: see Pull.Messages.
 func (p *Pair) Messages(ctx context.Context) iter.Seq2[Message, error] { return p.messages(ctx) }
+
+// RecvEach receives as many messages as wait: see Pull.RecvEach.
+func (p *Pair) RecvEach(ctx context.Context, into []Message) (n int, err error) {
+	return p.recvEach(ctx, into)
+}

@@ -37,6 +37,11 @@ func (r *Router) Recv(ctx context.Context) (Message, error) { return r.receive(c
 // Messages returns a loop over the messages that arrive: see Pull.Messages.
 func (r *Router) Messages(ctx context.Context) iter.Seq2[Message, error] { return r.messages(ctx) }
 
+// RecvEach receives as many messages as wait: see Pull.RecvEach.
+func (r *Router) RecvEach(ctx context.Context, into []Message) (n int, err error) {
+	return r.recvEach(ctx, into)
+}
+
 // Send sends the frames after the first to the peer whose routing id the first frame is. It does not wait: a message for a
 // peer that is not known, or whose queue is full, is dropped and counted in Stats.Dropped. With Config.Mandatory it fails
 // with ErrUnroutable for the one, and waits for the other until ctx ends.

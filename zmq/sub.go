@@ -33,6 +33,11 @@ func (s *Sub) Recv(ctx context.Context) (Message, error) { return s.receive(ctx)
 // loop has taken before.
 func (s *Sub) Messages(ctx context.Context) iter.Seq2[Message, error] { return s.messages(ctx) }
 
+// RecvEach receives as many messages as wait: see Pull.RecvEach. An Unsubscribe does not hold for those that it returned.
+func (s *Sub) RecvEach(ctx context.Context, into []Message) (n int, err error) {
+	return s.recvEach(ctx, into)
+}
+
 // Subscribe asks for all messages whose first frame begins with prefix; the empty prefix asks for all. It takes effect at
 // each peer some time after it returns (Pub.WaitSubscribers tells a publisher when), and holds for peers to come. The
 // same prefix may be subscribed to several times, and must then be unsubscribed from as often.

@@ -34,6 +34,11 @@ func (x *XSub) Recv(ctx context.Context) (Message, error) { return x.receive(ctx
 // Messages returns a loop over the messages that arrive: see Pull.Messages.
 func (x *XSub) Messages(ctx context.Context) iter.Seq2[Message, error] { return x.messages(ctx) }
 
+// RecvEach receives as many messages as wait: see Pull.RecvEach.
+func (x *XSub) RecvEach(ctx context.Context, into []Message) (n int, err error) {
+	return x.recvEach(ctx, into)
+}
+
 // Subscribe asks for messages, as Sub.Subscribe does.
 func (x *XSub) Subscribe(prefix string) error { return x.subscriber.change(prefix, false) }
 

@@ -37,7 +37,7 @@ type Options struct {
 	// Unbounded lifts the library's limits of what may wait to be sent and received.
 	Unbounded bool
 
-	// Single has each message sent with a call of its own, also where the library can send several with one.
+	// Single has each message sent with a call of its own and received by itself, also where the library can do several at once.
 	Single bool
 }
 

@@ -45,7 +45,7 @@ type Spec struct {
 	Curve    *engine.Curve
 
 	Unbounded bool // queues without the library's limits
-	Single    bool // each message is sent with a call of its own
+	Single    bool // each message is sent with a call of its own and received by itself
 }
 
 // Args returns the spec as arguments: the role, then name=value.

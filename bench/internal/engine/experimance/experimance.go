@@ -39,7 +39,7 @@ func (Engine) Open(kind engine.Kind, opt engine.Options) (engine.Socket, error) 
 		return nil, err
 	}
 	if opt.Single {
-		s.each = nil
+		s.each, s.many = nil, nil
 	}
 	return s, nil
 }
@@ -95,6 +95,9 @@ type (
 	looper interface {
 		Messages(ctx context.Context) iter.Seq2[zmq.Message, error]
 	}
+	eachReceiver interface {
+		RecvEach(ctx context.Context, into []zmq.Message) (int, error)
+	}
 	subscriber interface {
 		Subscribe(prefix string) error
 	}
@@ -102,13 +105,15 @@ type (
 
 type socket struct {
 	endpoints
-	out  sender      // nil where the type does not send
-	each eachSender  // nil where the type does not send many messages with a call
-	in   receiver    // nil where the type does not receive
-	loop looper      // nil where the type does not receive in a loop
-	held zmq.Message // the last that was received
+	out  sender       // nil where the type does not send
+	each eachSender   // nil where the type does not send many messages with a call, or is not to
+	in   receiver     // nil where the type does not receive
+	loop looper       // nil where the type does not receive in a loop
+	many eachReceiver // nil where the type does not receive many messages with a call, or is not to
+	held zmq.Message  // the last that was received
 
-	bodies [][]byte // for SendEach
+	bodies [][]byte        // for SendEach
+	into   [64]zmq.Message // for RecvEach
 }
 
 func open(s endpoints, err error) (*socket, error) {
@@ -119,7 +124,8 @@ func open(s endpoints, err error) (*socket, error) {
 	each, _ := s.(eachSender)
 	in, _ := s.(receiver)
 	loop, _ := s.(looper)
-	return &socket{endpoints: s, out: out, each: each, in: in, loop: loop}, nil
+	many, _ := s.(eachReceiver)
+	return &socket{endpoints: s, out: out, each: each, in: in, loop: loop, many: many}, nil
 }
 
 // Subscribe subscribes to a topic.
@@ -150,12 +156,16 @@ func (s *socket) Send(batch []engine.Message) error {
 	return nil
 }
 
-// Recv receives one message with a call, several in a loop, and releases them; the last one is kept until the next call.
+// Recv receives one message with a call, several with as few calls as come, and releases them; the last one is kept until the
+// next call.
 func (s *socket) Recv(n int) ([]byte, error) {
 	ctx := context.Background()
 	s.held.Release()
-	if n > 1 && s.loop != nil {
+	if n > 1 && s.many != nil {
 		return s.receive(ctx, n)
+	}
+	if n > 1 && s.loop != nil {
+		return s.iterate(ctx, n)
 	}
 	for ; ; n-- {
 		m, err := s.in.Recv(ctx)
@@ -171,6 +181,24 @@ func (s *socket) Recv(n int) ([]byte, error) {
 }
 
 func (s *socket) receive(ctx context.Context, n int) ([]byte, error) {
+	for {
+		got, err := s.many.RecvEach(ctx, s.into[:min(n, len(s.into))])
+		if err != nil {
+			return nil, err
+		}
+		n -= got
+		if n == 0 {
+			got--
+			s.held, s.into[got] = s.into[got], zmq.Message{}
+		}
+		zmq.ReleaseEach(s.into[:got])
+		if n == 0 {
+			return s.held.Bytes(), nil
+		}
+	}
+}
+
+func (s *socket) iterate(ctx context.Context, n int) ([]byte, error) {
 	for m, err := range s.loop.Messages(ctx) {
 		if err != nil {
 			return nil, err
