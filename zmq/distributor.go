@@ -15,6 +15,7 @@ type distributor struct {
 
 	mu     sync.Mutex
 	prefix trie[*pipe]
+	sieve  sieve // of the trie's prefixes
 	wishes map[*pipe]*wishes
 	found  []*pipe // scratch for send
 	run    []*pipe // scratch for sendEach
@@ -70,7 +71,7 @@ func (d *distributor) unwanted(bodies [][]byte) (n int) {
 
 // isWanted reports whether anybody may want a message on the topic.
 func (d *distributor) isWanted(topic []byte) bool {
-	return d.s.cfg.InvertMatching || d.prefix.matches(topic)
+	return d.s.cfg.InvertMatching || d.sieve.passes(topic) && d.prefix.matches(topic)
 }
 
 // distributeRun gives the first messages, as many as the same peers want, to these. It returns how many that were; 0 where the
@@ -269,13 +270,23 @@ func (d *distributor) note(p *pipe, topic []byte, cancel bool) (cost int, edge b
 		return 0, false
 	}
 	if cancel {
-		_, edge = d.prefix.remove(topic, p)
+		edge = d.unwant(topic, p)
 		w.remove(string(topic))
 	} else {
-		_, edge = d.prefix.add(topic, p)
+		if _, edge = d.prefix.add(topic, p); edge {
+			d.sieve.add(topic, &d.prefix)
+		}
 		w.add(string(topic))
 	}
 	return w.cost, edge
+}
+
+// unwant takes a subscription away, and reports whether it was the last to its prefix. mu is held.
+func (d *distributor) unwant(topic []byte, p *pipe) (last bool) {
+	if _, last = d.prefix.remove(topic, p); last {
+		d.sieve.remove(&d.prefix)
+	}
+	return last
 }
 
 // detach forgets what the peer had subscribed to: it will subscribe again if it comes back.
@@ -291,8 +302,7 @@ func (d *distributor) forget(p *pipe, gone func(topic string, last bool)) {
 		return
 	}
 	for topic := range w.topics {
-		_, last := d.prefix.remove([]byte(topic), p)
-		gone(topic, last)
+		gone(topic, d.unwant([]byte(topic), p))
 	}
 	delete(d.wishes, p)
 }

@@ -62,6 +62,23 @@ func (t *trie[T]) matches(topic []byte) bool {
 	return n != nil && len(n.values) > 0
 }
 
+// prefixes yields each prefix, in memory that is used again.
+func (t *trie[T]) prefixes(yield func([]byte)) {
+	if root := t.root.Load(); root != nil {
+		root.prefixes(nil, yield)
+	}
+}
+
+func (n *node[T]) prefixes(above []byte, yield func([]byte)) {
+	prefix := append(above, n.label...)
+	if len(n.values) > 0 {
+		yield(prefix)
+	}
+	for _, child := range n.children {
+		child.prefixes(prefix, yield)
+	}
+}
+
 // next returns the child whose label begins topic, nil where there is none.
 func (n *node[T]) next(topic []byte) *node[T] {
 	if len(topic) == 0 {
