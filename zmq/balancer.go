@@ -193,7 +193,7 @@ func (b *balancer) deal(seg segment) bool {
 		b.s.drop([]segment{seg})
 		return true
 	}
-	return b.each(func(p *pipe) bool { return p.out.putSegment(seg, true) == putDone }) != nil
+	return b.each(func(p *pipe) bool { return p.out.putSegment(seg, true, true) == putDone }) != nil
 }
 
 var errNoFrames = errors.New("a message has at least one frame; give it an empty one to send nothing")

@@ -22,11 +22,11 @@ type Config struct {
 
 	// SendHWMBytes bounds the bytes that wait for each peer; a message is taken as long as the bound is not reached.
 	// 0 means 64 MiB, a negative value no limit. For a peer that is connected, sockets of which Send waits for room (PUSH,
-	// DEALER, REQ, PAIR) never let more than 2 MiB wait: it would only leave the processor's cache.
+	// DEALER, REQ, PAIR) never let more than 4 MiB wait: it would only leave the processor's cache.
 	SendHWMBytes int
 
 	// RecvHWMBytes bounds the bytes of each peer that wait for Recv, likewise. 0 means 64 MiB, a negative value no
-	// limit; a PULL never takes more than 2 MiB ahead, since its peers wait and drop nothing.
+	// limit; a PULL never takes more than 4 MiB ahead, since its peers wait and drop nothing.
 	RecvHWMBytes int
 
 	// MaxMessageSize is the largest message sent or accepted, in bytes, all frames and their headers together. A peer

@@ -3,6 +3,7 @@ package zmq
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"runtime"
 	"sync"
@@ -17,6 +18,7 @@ import (
 type conn struct {
 	p    *pipe
 	nc   net.Conn
+	in   io.Reader // nc, or what reads from it with less waking
 	peer *zmtp.Peer
 
 	more chan struct{} // of capacity one: the writer's queue is no longer empty
@@ -102,13 +104,16 @@ func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, se
 }
 
 func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
-	c := &conn{p: p, nc: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
+	c := &conn{p: p, nc: nc, in: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
 	if peer.Sealer != nil {
 		sealed := newSealedConn(nc, peer.Sealer, peer.Buffered, p.s.cfg.MaxMessageSize)
 		sealed.seen = c.seen
-		c.nc, peer.Buffered = sealed, nil
+		c.nc, c.in, peer.Buffered = sealed, sealed, nil
 	}
 	if p.in != nil {
+		if calm := newCalmReader(c.nc); calm != nil {
+			c.in = calm
+		}
 		c.told = make(chan struct{}, 1)
 	}
 	return c
@@ -241,6 +246,11 @@ func (c *conn) writeAll(b *batch, vec *net.Buffers) bool {
 
 // writeOut writes a batch, from after the first written bytes. It reports false where the connection is at its end.
 func (c *conn) writeOut(b batch, written int, vec *net.Buffers) bool {
+	if _, ok := c.nc.(*sealedConn); ok { // it takes whole frames
+		for i, seg := range b.segs {
+			b.segs[i] = seg.joined()
+		}
+	}
 	n, err := c.write(b, written, vec)
 	written += n
 	if err != nil {
@@ -256,7 +266,7 @@ func (c *conn) writeOut(b batch, written int, vec *net.Buffers) bool {
 func (c *conn) finish(b batch) {
 	size := 0
 	for i, seg := range b.segs {
-		size += len(seg.b)
+		size += seg.size()
 		seg.slab.release(1)
 		b.segs[i] = segment{}
 	}
@@ -275,7 +285,7 @@ func (c *conn) takeBack(b batch, written int) {
 
 // write writes a batch, from after its first skip bytes, with one system call where the system can.
 func (c *conn) write(b batch, skip int, vec *net.Buffers) (int, error) {
-	if len(b.ctl) == 0 && len(b.segs) == 1 {
+	if len(b.ctl) == 0 && len(b.segs) == 1 && b.segs[0].tail == nil {
 		return c.nc.Write(b.segs[0].b[skip:])
 	}
 	if len(b.segs) == 0 {
@@ -287,6 +297,9 @@ func (c *conn) write(b batch, skip int, vec *net.Buffers) (int, error) {
 	}
 	for _, seg := range b.segs {
 		all = append(all, seg.b)
+		if seg.tail != nil {
+			all = append(all, seg.tail)
+		}
 	}
 	*vec = all // WriteTo moves its receiver on: keep the memory
 	for skip > 0 {

@@ -39,6 +39,11 @@ func (d *Dealer) SendEach(ctx context.Context, bodies [][]byte) (n int, err erro
 	return d.balancer.sendEach(ctx, bodies)
 }
 
+// SendZeroCopy is Send without a copy of the last frame, where that is large: see Push.SendZeroCopy.
+func (d *Dealer) SendZeroCopy(ctx context.Context, frames ...[]byte) error {
+	return d.balancer.sendZeroCopy(ctx, frames)
+}
+
 // Recv returns the next message, as Pull.Recv does.
 func (d *Dealer) Recv(ctx context.Context) (Message, error) { return d.receive(ctx) }
 

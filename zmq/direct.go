@@ -8,12 +8,12 @@ func (c *conn) writeDirect() {
 	q := &c.p.out
 	b := q.take(c.pend.batch)
 	written := 0
-	if len(b.ctl) == 0 && len(b.segs) == 1 {
+	if len(b.ctl) == 0 && len(b.segs) == 1 && b.segs[0].tail == nil {
 		c.parts = append(c.parts[:0], b.segs[0].b)
 		written = c.now.write(c.parts)
 	}
 	c.pend = pending{batch: b, written: written}
-	unfinished := len(b.ctl) > 0 || len(b.segs) != 1 || written < len(b.segs[0].b)
+	unfinished := len(b.ctl) > 0 || len(b.segs) != 1 || written < b.segs[0].size()
 	if !unfinished {
 		c.finish(b)
 		c.pend.n = 0

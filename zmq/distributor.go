@@ -102,10 +102,18 @@ func (d *distributor) distributeRun(bodies [][]byte) (n int) {
 	return n
 }
 
-// distribute gives the message to all that were found. mu is held.
-func (d *distributor) distribute(frames [][]byte, size int) error {
+// wouldDrop returns the error of a message that may not be dropped, where one that was found has no room. mu is held.
+func (d *distributor) wouldDrop() error {
 	if d.s.cfg.NoDrop && slices.ContainsFunc(d.found, func(p *pipe) bool { return !p.out.hasRoom() }) {
 		return d.s.opError("send", "", ErrWouldDrop)
+	}
+	return nil
+}
+
+// distribute gives the message to all that were found. mu is held.
+func (d *distributor) distribute(frames [][]byte, size int) error {
+	if err := d.wouldDrop(); err != nil {
+		return err
 	}
 	if size < largeMessage {
 		taken := len(d.found) == 0
@@ -121,17 +129,21 @@ func (d *distributor) distribute(frames [][]byte, size int) error {
 	}
 	shared := newSlab(size) // encoded once, and held by each queue
 	shared.from = d.s.self
-	seg := segment{b: appendFrames(shared.b[:0], frames), slab: shared, n: 1}
+	d.share(segment{b: appendFrames(shared.b[:0], frames), slab: shared, n: 1})
+	return nil
+}
+
+// share puts a message into the queues of all that were found, and drops the caller's reference to it. mu is held.
+func (d *distributor) share(seg segment) {
 	for _, p := range d.found {
-		shared.retain(1)
-		r := p.out.putSegment(seg, false)
+		seg.slab.retain(1)
+		r := p.out.putSegment(seg, false, false)
 		if r != putDone {
-			shared.release(1)
+			seg.slab.release(1)
 		}
 		d.count(r)
 	}
-	shared.release(1)
-	return nil
+	seg.slab.release(1)
 }
 
 // sendPatiently is send, but with Config.NoDrop it waits for room where that fails.

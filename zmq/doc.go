@@ -39,6 +39,11 @@
 // ([Pull.RecvEach], and of Sub, XSub, Dealer, Router and Pair) receives as many as wait, and [ReleaseEach] releases them. The
 // peer's side need not do the same.
 //
+// # Large messages
+//
+// Send copies what it is given. From about 1 MiB on that takes a good part of the time: SendZeroCopy ([Push.SendZeroCopy], and of
+// Dealer, Pair and Pub) shares a large last frame with the engine instead. [Message.Release] makes receiving them faster.
+//
 // # Security
 //
 // Config.Security says who may connect and whether the traffic is encrypted. Without it everybody may, and it is not.

@@ -249,7 +249,8 @@ func (in *inbox) fetch(p *pipe) (asked bool) {
 	b := p.out.take(batch{})
 	size := 0
 	for _, seg := range b.segs {
-		size += len(seg.b)
+		size += seg.size()
+		seg = seg.joined()
 		seg.slab.retain(seg.n - 1)
 		in.add(seg)
 	}

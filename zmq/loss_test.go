@@ -21,25 +21,34 @@ func TestPullersDie(t *testing.T) {
 	for _, binds := range []bool{true, false} {
 		t.Run(fmt.Sprintf("PUSH binds=%v", binds), func(t *testing.T) {
 			t.Parallel()
-			t.Run("at once", func(t *testing.T) {
-				t.Parallel()
-				pullersDie(t, binds, func(victim *rawPeer, _ *arrivals) { victim.reset() })
-			})
-			t.Run("so that all on the wire is seen", func(t *testing.T) {
-				t.Parallel()
-				sent, seen := pullersDie(t, binds, func(victim *rawPeer, seen *arrivals) {
-					victim.write([]byte{0xff}) // which makes PUSH end the connection
-					victim.messagesUntilEnd(seen)
+			for name, send := range map[string]func(ctx context.Context, push *zmq.Push, n string) error{
+				"Send": func(ctx context.Context, push *zmq.Push, n string) error {
+					return push.Send(ctx, []byte(n), make([]byte, 8<<10))
+				},
+				"SendZeroCopy": func(ctx context.Context, push *zmq.Push, n string) error {
+					return push.SendZeroCopy(ctx, []byte(n), make([]byte, 16<<10))
+				},
+			} {
+				t.Run(name+", at once", func(t *testing.T) {
+					t.Parallel()
+					pullersDie(t, binds, send, func(victim *rawPeer, _ *arrivals) { victim.reset() })
 				})
-				eventually(t, "the others have arrived", func() bool { return seen.count() == sent })
-			})
+				t.Run(name+", so that all on the wire is seen", func(t *testing.T) {
+					t.Parallel()
+					sent, seen := pullersDie(t, binds, send, func(victim *rawPeer, seen *arrivals) {
+						victim.write([]byte{0xff}) // which makes PUSH end the connection
+						victim.messagesUntilEnd(seen)
+					})
+					eventually(t, "the others have arrived", func() bool { return seen.count() == sent })
+				})
+			}
 		})
 	}
 }
 
 // pullersDie sends messages to two peers and to some that die. It returns how many were accepted, and those that arrived.
-func pullersDie(t *testing.T, binds bool, die func(victim *rawPeer, seen *arrivals)) (accepted int, seen *arrivals) {
-	const deaths, size = 10, 8 << 10
+func pullersDie(t *testing.T, binds bool, send func(ctx context.Context, push *zmq.Push, n string) error, die func(victim *rawPeer, seen *arrivals)) (accepted int, seen *arrivals) {
+	const deaths = 10
 	cfg := quick
 	cfg.SendHWM, cfg.Immediate = 20, true
 	push := newPush(t, cfg)
@@ -73,7 +82,7 @@ func pullersDie(t *testing.T, binds bool, die func(victim *rawPeer, seen *arriva
 	load, stop := context.WithCancel(within(t))
 	defer stop()
 	sent := inBackground(func() (n int) {
-		for push.Send(load, []byte(strconv.Itoa(n)), make([]byte, size)) == nil {
+		for send(load, push, strconv.Itoa(n)) == nil {
 			n++
 		}
 		return n

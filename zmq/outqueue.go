@@ -14,7 +14,10 @@ type segment struct {
 	b    []byte
 	slab *slab
 	n    int
+	tail []byte // in an outQueue, the rest of its one message, which lies in memory of the sender's
 }
+
+func (seg *segment) size() int { return len(seg.b) + len(seg.tail) }
 
 // largeMessage is the encoded size from which a message gets a slab of its own instead of being put behind others.
 const largeMessage = 16 << 10
@@ -119,11 +122,12 @@ func (q *outQueue) putEach(bodies [][]byte, limit int) (n int) {
 }
 
 // putSegment adds messages that are encoded already. The queue takes over one reference to their slab, if it accepts them.
-// orphans are messages that another queue had accepted: they are put also into a queue that is being drained, and the
-// consumer will announce the next room.
-func (q *outQueue) putSegment(seg segment, orphans bool) putResult {
+// With ask
+// the consumer will announce the next room. late ones, which another queue had accepted, are put also into a queue that is being
+// drained.
+func (q *outQueue) putSegment(seg segment, ask, late bool) putResult {
 	q.mu.Lock()
-	if r := q.admit(orphans, orphans); r != putDone {
+	if r := q.admit(ask, late); r != putDone {
 		q.mu.Unlock()
 		return r
 	}
@@ -131,7 +135,7 @@ func (q *outQueue) putSegment(seg segment, orphans bool) putResult {
 	q.segs = append(q.segs, seg)
 	q.n += int32(seg.n)
 	q.closedN = q.n
-	q.size += len(seg.b)
+	q.size += seg.size()
 	q.unlock(seg.n)
 	return putDone
 }
@@ -417,10 +421,13 @@ func appendFrames(dst []byte, frames [][]byte) []byte {
 // one that did not go out whole. References to what went out are dropped.
 func unsent(segs []segment, written int) []segment {
 	for i, seg := range segs {
-		if written >= len(seg.b) {
-			written -= len(seg.b)
+		if written >= seg.size() {
+			written -= seg.size()
 			seg.slab.release(1)
 			continue
+		}
+		if seg.tail != nil {
+			return segs[i:]
 		}
 		off := 0
 		for {
@@ -441,7 +448,7 @@ func unsent(segs []segment, written int) []segment {
 func weigh(segs []segment) (n, size int) {
 	for _, seg := range segs {
 		n += seg.n
-		size += len(seg.b)
+		size += seg.size()
 	}
 	return n, size
 }

@@ -34,6 +34,11 @@ func (p *Pair) SendEach(ctx context.Context, bodies [][]byte) (n int, err error)
 	return p.balancer.sendEach(ctx, bodies)
 }
 
+// SendZeroCopy is Send without a copy of the last frame, where that is large: see Push.SendZeroCopy.
+func (p *Pair) SendZeroCopy(ctx context.Context, frames ...[]byte) error {
+	return p.balancer.sendZeroCopy(ctx, frames)
+}
+
 // Recv returns the next message, as Pull.Recv does.
 func (p *Pair) Recv(ctx context.Context) (Message, error) { return p.receive(ctx) }
 

@@ -37,3 +37,8 @@ func (p *Pub) Send(ctx context.Context, frames ...[]byte) error {
 func (p *Pub) SendEach(ctx context.Context, bodies [][]byte) (n int, err error) {
 	return p.distributor.sendEach(ctx, bodies)
 }
+
+// SendZeroCopy is Send without a copy of the last frame, where that is large: see Push.SendZeroCopy.
+func (p *Pub) SendZeroCopy(ctx context.Context, frames ...[]byte) error {
+	return p.distributor.sendZeroCopy(ctx, frames)
+}

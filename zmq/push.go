@@ -36,3 +36,10 @@ func (p *Push) Send(ctx context.Context, frames ...[]byte) error {
 func (p *Push) SendEach(ctx context.Context, bodies [][]byte) (n int, err error) {
 	return p.balancer.sendEach(ctx, bodies)
 }
+
+// SendZeroCopy is Send without a copy of the last frame, where that has 16 KiB or more: the frame is shared with the engine, which
+// may read it at any time from now on. So nobody may change it any more; it may be read, and sent again. The other frames are
+// copied, and so is the last one on its way to a peer over inproc or with CURVE.
+func (p *Push) SendZeroCopy(ctx context.Context, frames ...[]byte) error {
+	return p.balancer.sendZeroCopy(ctx, frames)
+}

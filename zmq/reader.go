@@ -146,7 +146,7 @@ func (r *reader) fillSoon() error {
 
 // fill reads once.
 func (r *reader) fill() error {
-	n, err := r.c.nc.Read(r.space())
+	n, err := r.c.in.Read(r.space())
 	r.filled(n)
 	return err
 }

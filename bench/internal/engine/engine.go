@@ -37,7 +37,8 @@ type Options struct {
 	// Unbounded lifts the library's limits of what may wait to be sent and received.
 	Unbounded bool
 
-	// Single has each message sent with a call of its own and received by itself, also where the library can do several at once.
+	// Single has each message sent and received by itself, in the library's plainest way, also where it can do several at once or
+	// without a copy.
 	Single bool
 }
 

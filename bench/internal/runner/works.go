@@ -32,6 +32,7 @@ func Works(idle int) []Work {
 	return append(works,
 		single(16),
 		single(small),
+		single(1 << 20),
 		manyToOne(8),
 		requestReply(),
 		underLoad("half-own", "half of the engine's own maximum", ownMaximum),
@@ -68,7 +69,7 @@ func pushPull(carrier string, size int, goal float64) Work {
 func single(size int) Work {
 	w := pushPull(engine.TCP, size, 1)
 	w.Name = "single/tcp/" + sizeName(size)
-	w.Title = fmt.Sprintf("PUSH to PULL, tcp, messages of %s, each sent with a call of its own", sizeName(size))
+	w.Title = fmt.Sprintf("PUSH to PULL, tcp, messages of %s, each sent and received by itself", sizeName(size))
 	w.Metrics[0].Goals = nil
 	w.source.Single = true
 	return w

@@ -39,7 +39,7 @@ func (Engine) Open(kind engine.Kind, opt engine.Options) (engine.Socket, error) 
 		return nil, err
 	}
 	if opt.Single {
-		s.each, s.many = nil, nil
+		s.each, s.zero, s.many = nil, nil, nil
 	}
 	return s, nil
 }
@@ -89,6 +89,9 @@ type (
 	eachSender interface {
 		SendEach(ctx context.Context, bodies [][]byte) (int, error)
 	}
+	zeroCopySender interface {
+		SendZeroCopy(ctx context.Context, frames ...[]byte) error
+	}
 	receiver interface {
 		Recv(ctx context.Context) (zmq.Message, error)
 	}
@@ -105,12 +108,13 @@ type (
 
 type socket struct {
 	endpoints
-	out  sender       // nil where the type does not send
-	each eachSender   // nil where the type does not send many messages with a call, or is not to
-	in   receiver     // nil where the type does not receive
-	loop looper       // nil where the type does not receive in a loop
-	many eachReceiver // nil where the type does not receive many messages with a call, or is not to
-	held zmq.Message  // the last that was received
+	out  sender         // nil where the type does not send
+	each eachSender     // nil where the type does not send many messages with a call, or is not to
+	zero zeroCopySender // nil where the type always copies
+	in   receiver       // nil where the type does not receive
+	loop looper         // nil where the type does not receive in a loop
+	many eachReceiver   // nil where the type does not receive many messages with a call, or is not to
+	held zmq.Message    // the last that was received
 
 	bodies [][]byte        // for SendEach
 	into   [64]zmq.Message // for RecvEach
@@ -122,10 +126,11 @@ func open(s endpoints, err error) (*socket, error) {
 	}
 	out, _ := s.(sender)
 	each, _ := s.(eachSender)
+	zero, _ := s.(zeroCopySender)
 	in, _ := s.(receiver)
 	loop, _ := s.(looper)
 	many, _ := s.(eachReceiver)
-	return &socket{endpoints: s, out: out, each: each, in: in, loop: loop, many: many}, nil
+	return &socket{endpoints: s, out: out, each: each, zero: zero, in: in, loop: loop, many: many}, nil
 }
 
 // Subscribe subscribes to a topic.
@@ -137,7 +142,7 @@ func (s *socket) Subscribe(topic string) error {
 	return sub.Subscribe(topic)
 }
 
-// Send sends messages of one frame all with one call, others with one call each.
+// Send sends messages of one frame all with one call, others with one call each, large ones without a copy.
 func (s *socket) Send(batch []engine.Message) error {
 	ctx := context.Background()
 	if s.each != nil && len(batch) > 1 && len(batch[0]) == 1 {
@@ -148,13 +153,20 @@ func (s *socket) Send(batch []engine.Message) error {
 		_, err := s.each.SendEach(ctx, s.bodies)
 		return err
 	}
+	send := s.out.Send
+	if s.zero != nil && len(batch[0][0]) >= large {
+		send = s.zero.SendZeroCopy
+	}
 	for _, m := range batch {
-		if err := s.out.Send(ctx, m...); err != nil {
+		if err := send(ctx, m...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// large is from which size on a message is not copied: shorter ones are as fast by Send.
+const large = 1 << 20
 
 // Recv receives one message with a call, several with as few calls as come, and releases them; the last one is kept until the
 // next call.
