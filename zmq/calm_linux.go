@@ -74,10 +74,10 @@ func (r *calmReader) readOnce(fd uintptr) bool {
 	}
 	for {
 		n, err := unix.Read(int(fd), r.buf)
-		switch err {
-		case unix.EINTR:
+		switch {
+		case errors.Is(err, unix.EINTR):
 			continue
-		case unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			r.runs = 0
 			if !r.calm {
 				return false

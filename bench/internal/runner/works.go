@@ -32,7 +32,7 @@ func Works(idle int) []Work {
 	return append(works,
 		single(16),
 		single(small),
-		single(1 << 20),
+		single(1<<20),
 		manyToOne(8),
 		requestReply(),
 		underLoad("half-own", "half of the engine's own maximum", ownMaximum),
