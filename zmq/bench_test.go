@@ -3,6 +3,7 @@ package zmq_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/experimance/experimance-go/zmq"
@@ -40,6 +41,35 @@ func BenchmarkPushPull(b *testing.B) {
 		}()
 		receiveAll(b, pull)
 	})
+}
+
+// BenchmarkRequestOneProcessor has one goroutine ask and another answer, which share a processor: whoever waits must not keep it.
+func BenchmarkRequestOneProcessor(b *testing.B) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	req, rep := must(zmq.NewReq(zmq.Config{}))(b), must(zmq.NewRep(zmq.Config{}))(b)
+	pair(b, rep, req, wildcard)
+	ctx := context.Background()
+	answering := inBackground(func() error {
+		for {
+			m, err := rep.Recv(ctx)
+			if err != nil {
+				return err
+			}
+			m.Release()
+			if err := rep.Send(ctx, []byte("answer")); err != nil {
+				return err
+			}
+		}
+	})
+	for b.Loop() {
+		check(b, req.Send(ctx, []byte("question")))
+		m, err := req.Recv(ctx)
+		check(b, err)
+		m.Release()
+	}
+	check(b, req.Close())
+	check(b, rep.Close())
+	isClosed(b, await(b, "the end of answering", answering))
 }
 
 // BenchmarkPubSub publishes to one subscriber, which receives every message: it tells the publisher when it has received

@@ -46,6 +46,8 @@ type conn struct {
 
 	// Of whoever reads.
 	hope   int       // how many more waits a receiver begins by looking again and again
+	wary   int       // how many short waits do not give it hope
+	doubt  int       // how many that will be the next time
 	rested time.Time // when others were last let run
 
 	pulse

@@ -90,15 +90,19 @@ func (d *distributor) distributeRun(bodies [][]byte) (n int) {
 			break
 		}
 	}
-	most := 0
+	if len(d.run) == 0 {
+		return n
+	}
+	most, all := 0, 0
 	for _, p := range d.run {
 		put := p.out.putEach(bodies[:n], limit)
-		d.s.dropped.Add(uint64(n - put))
-		most = max(most, put)
+		most, all = max(most, put), all+put
 	}
-	if most == 0 && len(d.run) > 0 {
-		runtime.Gosched() // every queue is full: let the writers have the processor
+	if most < n { // every queue is full: what none has taken is tried again when the writers have had the processor
+		n = max(most, 1)
+		runtime.Gosched()
 	}
+	d.s.dropped.Add(uint64(n*len(d.run) - all))
 	return n
 }
 

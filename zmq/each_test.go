@@ -214,6 +214,56 @@ func TestSendEachToSubscribers(t *testing.T) {
 	})
 }
 
+// A publisher that sends many messages at a time lets its writers run when queues are full, as one that sends them one by one.
+func TestSendEachDropsNoMoreThanSend(t *testing.T) {
+	t.Parallel()
+	const messages, batch = 100_000, 250
+	dropped := func(send func(pub *zmq.Pub, bodies [][]byte) error) uint64 {
+		pub, sub := newPub(t, zmq.Config{SendHWM: 10}), newSub(t, zmq.Config{}, "")
+		check(t, sub.Connect(bind(t, pub, wildcard)))
+		check(t, pub.WaitSubscribers(within(t), "", 1))
+		ctx, cancel := context.WithCancel(within(t))
+		received := inBackground(func() error {
+			for m, err := range sub.Messages(ctx) {
+				if err != nil {
+					return err
+				}
+				m.Release()
+			}
+			return nil
+		})
+		for range messages / batch {
+			check(t, send(pub, make([][]byte, batch)))
+		}
+		st := settled(t, pub)
+		eventually(t, "all is received", func() bool { return sub.Stats().MessagesReceived == st.MessagesSent })
+		cancel()
+		if err := await(t, "the end of receiving", received); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if st.MessagesSent+st.Dropped != messages {
+			t.Errorf("%d messages, and then %+v", messages, st)
+		}
+		return st.Dropped
+	}
+	ctx := within(t)
+	one := dropped(func(pub *zmq.Pub, bodies [][]byte) error {
+		for _, b := range bodies {
+			if err := pub.Send(ctx, b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	many := dropped(func(pub *zmq.Pub, bodies [][]byte) error {
+		_, err := pub.SendEach(ctx, bodies)
+		return err
+	})
+	if messages-many < (messages-one)/4 {
+		t.Errorf("of %d messages, Send drops %d, SendEach %d", messages, one, many)
+	}
+}
+
 // What a full subscriber does not take is counted, and the others get all.
 func TestSendEachDrops(t *testing.T) {
 	t.Parallel()

@@ -103,9 +103,6 @@ func (q *inQueue) beginLoop() *handful {
 func (q *inQueue) endLoop(h *handful) {
 	q.mu.Lock()
 	h.ended = true
-	if q.closed {
-		q.dropped.Add(uint64(q.dropHands()))
-	}
 	left := h.holds()
 	q.tidy() // which may give h away
 	if left {
@@ -186,12 +183,12 @@ func (q *inQueue) recvSome(ctx context.Context, h *handful) (Message, error) {
 	return m, err
 }
 
-// refill takes what waits to an empty h, unless others receive too.
+// refill takes what waits to an empty h, unless others receive too. With Config.Conflate what waits may yet be replaced.
 func (q *inQueue) refill(h *handful) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	h.n = 0
-	if !q.closed && !q.handsHold() && q.arrived.n.Load() == 0 {
+	if !q.closed && !q.cfg.Conflate && !q.handsHold() && q.arrived.n.Load() == 0 {
 		h.n = int32(q.takeMany(h.all[:], aheadBytes))
 	}
 	h.next.Store(0)

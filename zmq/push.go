@@ -31,8 +31,8 @@ func (p *Push) Send(ctx context.Context, frames ...[]byte) error {
 	return p.send(ctx, frames)
 }
 
-// SendEach sends each body as a message of one frame, in their order, as Send does, with less effort: a lock for many messages
-// instead of one for each. It returns how many were accepted, which are all of them where err is nil.
+// SendEach sends each body as a message of one frame, in their order, as Send does, with less effort where there is one peer: a
+// lock for many messages instead of one for each. It returns how many were accepted, which are all of them where err is nil.
 func (p *Push) SendEach(ctx context.Context, bodies [][]byte) (n int, err error) {
 	return p.balancer.sendEach(ctx, bodies)
 }

@@ -22,6 +22,13 @@ func TestUnsent(t *testing.T) {
 		var wire []byte
 		var ends []int
 		for _, n := range sizes {
+			if rapid.Bool().Draw(t, "zero copy") {
+				seg := shared(frames.Draw(t, "frames"))
+				segs = append(segs, seg)
+				wire = append(append(wire, seg.b...), seg.tail...)
+				ends = append(ends, len(wire))
+				continue
+			}
 			s := newSlab(4 * 3 * 309)
 			b := s.b[:0]
 			for range n {
@@ -42,7 +49,7 @@ func TestUnsent(t *testing.T) {
 		rest := unsent(segs, written)
 		var left []byte
 		for _, seg := range rest {
-			left = append(left, seg.b...)
+			left = append(append(left, seg.b...), seg.tail...)
 		}
 		if n, size := weigh(rest); n != len(ends)-whole || size != len(left) {
 			t.Fatalf("%d messages of %d bytes are left, want %d", n, size, len(ends)-whole)
@@ -86,6 +93,74 @@ func testInbox(cfg Config) *inbox {
 	s := &socket{cfg: cfg}
 	s.in = &inQueue{cfg: &s.cfg, dropped: &s.dropped}
 	return newInbox(&pipe{s: s})
+}
+
+// putMessages pushes messages of one frame, in one run.
+func putMessages(in *inbox, bodies ...[]byte) {
+	size := 0
+	for _, b := range bodies {
+		size += encodedSize([][]byte{b})
+	}
+	s := newSlab(size)
+	run := s.b[:0]
+	for _, b := range bodies {
+		run = appendFrames(run, [][]byte{b})
+	}
+	s.retain(len(bodies) - 1)
+	in.push(segment{b: run, slab: s, n: len(bodies)})
+}
+
+// nextInLoop is a turn of a loop.
+func nextInLoop(t *testing.T, q *inQueue, h *handful) Message {
+	t.Helper()
+	m, ok := h.pop()
+	if !ok {
+		var err error
+		m, err = q.recvSome(t.Context(), h)
+		fatal(t, err)
+	}
+	return m
+}
+
+// A loop keeps little in memory that does not count as waiting any more: no large message, and not many bytes.
+func TestLoopTakesLittleAhead(t *testing.T) {
+	t.Parallel()
+	small, medium, large := make([]byte, 10), make([]byte, 30_000), make([]byte, 1<<20)
+	for name, bodies := range map[string][][]byte{
+		"a large one behind small ones": {small, small, small, large, small, large, large},
+		"many of medium size":           {medium, medium, medium, medium, medium, medium, medium},
+	} {
+		in := testInbox(Config{RecvHWM: 100, RecvHWMBytes: 10 << 20})
+		putMessages(in, bodies...)
+		h := in.q.beginLoop()
+		for i, want := range bodies {
+			m := nextInLoop(t, in.q, h)
+			if len(m.Bytes()) != len(want) {
+				t.Fatalf("%s: message %d has %d bytes, want %d", name, i, len(m.Bytes()), len(want))
+			}
+			if n, size := h.rest(); size > aheadBytes {
+				t.Errorf("%s: the loop holds %d messages of %d bytes", name, n, size)
+			}
+		}
+		in.q.endLoop(h)
+	}
+}
+
+// With Conflate a loop hands out what is the last of each peer when its turn comes.
+func TestConflateInLoop(t *testing.T) {
+	t.Parallel()
+	a := testInbox(Config{RecvHWM: 100, RecvHWMBytes: 1 << 20, Conflate: true})
+	b := newInbox(a.p)
+	b.q = a.q
+	h := a.q.beginLoop()
+	defer a.q.endLoop(h)
+	for i := byte(0); i < 10; i++ {
+		putMessages(a, []byte{'a', i})
+		putMessages(b, []byte{'b', i})
+		if got := nextInLoop(t, a.q, h).Bytes(); got[1] != i {
+			t.Fatalf("received %v, in round %d", got, i)
+		}
+	}
 }
 
 // The list of what waits in an inbox does not grow with what went through it.

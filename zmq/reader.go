@@ -108,11 +108,13 @@ func (r *reader) catchUp() error {
 
 // A receiver that waits for a request or a reply looks again and again for spinTime before it sleeps, since waking its thread
 // takes longer than that. It does so as long as that is of use: after so many longer waits in a row it does not, until one is
-// short again. Other threads that want its processor go first each time, other goroutines once in a while.
+// short again, and for longer each time that it was of no use: who is to answer may be in this process, and need the processor
+// to do so. Other threads that want the processor go first each time, other goroutines once in a while.
 const (
 	spinTime = 20 * time.Microsecond
 	patience = 16
 	turnTime = 2 * time.Millisecond
+	maxDoubt = 1 << 12
 )
 
 // fillSoon is fill for a receiver.
@@ -130,16 +132,22 @@ func (r *reader) fillSoon() error {
 	for b := r.space(); c.hope > 0 && time.Since(start) < spinTime; yieldThread() {
 		if n, err := c.glance.read(b); n > 0 || err != nil {
 			r.filled(n)
-			c.hope = patience
+			c.hope, c.doubt = patience, c.doubt/2
 			return err
 		}
 	}
 	err := r.fill()
 	c.rested = time.Now()
-	if c.rested.Sub(start) < spinTime {
+	switch short := c.rested.Sub(start) < spinTime; {
+	case short && c.wary == 0:
 		c.hope = patience
-	} else {
-		c.hope = max(c.hope-1, 0)
+	case short:
+		c.wary--
+	case c.hope > 0:
+		if c.hope--; c.hope == 0 {
+			c.doubt = min(2*c.doubt+patience, maxDoubt)
+			c.wary = c.doubt
+		}
 	}
 	return err
 }

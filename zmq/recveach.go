@@ -44,8 +44,8 @@ func (q *inQueue) takeWaiting(into []Message) (n int) {
 // inTurn is how many messages of one peer are taken before the next peer's.
 const inTurn = 8
 
-// takeMany takes what waits, and returns how many messages that were. It ends when they are of limit bytes, or before one that is
-// larger. mu is held.
+// takeMany takes what waits, and returns how many messages that were. It ends when a peer's next would make them more than limit
+// bytes, or before one that is larger by itself. mu is held.
 func (q *inQueue) takeMany(into []Message, limit int) (n int) {
 	for size := 0; n < len(into) && size < limit; {
 		in := q.cur
@@ -62,13 +62,16 @@ func (q *inQueue) takeMany(into []Message, limit int) (n int) {
 	return n
 }
 
-// takeRun takes messages of one run of a peer, until they are of limit bytes, and goes on to the next peer. It returns how many are
-// in into, and their size. mu is held.
+// takeRun takes the first message of a run of a peer, and as many more as are of limit bytes with it, and goes on to the next peer.
+// It returns how many are in into, and their size. mu is held.
 func (q *inQueue) takeRun(in *inbox, into []Message, limit int) (n, size int) {
 	seg := &in.segs[in.head]
 	b, looked := seg.b, 0
-	for most := min(len(into), seg.n); looked < most && size < limit; looked++ {
+	for most := min(len(into), seg.n); looked < most; looked++ {
 		end := messageEnd(b)
+		if looked > 0 && end > limit-size {
+			break
+		}
 		m := Message{wire: b[:end:end], slab: seg.slab}
 		b = b[end:]
 		if q.accept == nil || q.accept(m.Bytes()) {
