@@ -28,7 +28,7 @@ type calmReader struct {
 
 // A reader is calm after so many reads, and then to be told of so many bytes. The system makes room for twice as many.
 const (
-	calmAfter = 16
+	calmAfter = 4
 	calmBytes = 4 << 20
 )
 

@@ -41,6 +41,7 @@ type reader struct {
 const (
 	firstRead = 4 << 10   // a quiet connection's slab
 	largeRead = 64 << 10  // a busy connection's slab
+	readMost  = 128 << 10
 	headStart = 256 << 10 // trust in a peer that has not sent a larger message yet
 )
 
@@ -167,7 +168,7 @@ func (r *reader) space() []byte {
 		limit = r.next + min(limit-r.next, r.need) // a large message has its slab for itself
 	}
 	r.behind = false
-	return r.slab.b[r.end:limit]
+	return r.slab.b[r.end:min(limit, r.end+readMost)]
 }
 
 // filled notes that n bytes were read into the space, which was what there was, where they do not fill it.
