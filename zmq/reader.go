@@ -39,8 +39,8 @@ type reader struct {
 }
 
 const (
-	firstRead = 4 << 10   // a quiet connection's slab
-	largeRead = 64 << 10  // a busy connection's slab
+	firstRead = 4 << 10  // a quiet connection's slab
+	largeRead = 64 << 10 // a busy connection's slab
 	readMost  = 128 << 10
 	headStart = 256 << 10 // trust in a peer that has not sent a larger message yet
 )
