@@ -178,6 +178,7 @@ func (b *balancer) roomMade() {
 		dealt := b.deal(seg)
 		b.mu.Lock()
 		if dealt {
+			b.lost[0] = segment{} // the array may stay for long
 			b.lost = b.lost[1:]
 		} else if !b.again {
 			break

@@ -139,13 +139,26 @@ func (d *distributor) distribute(frames [][]byte, size int) error {
 
 // share puts a message into the queues of all that were found, and drops the caller's reference to it. mu is held.
 func (d *distributor) share(seg segment) {
+	var whole segment // for those that need it in one piece: joined once
 	for _, p := range d.found {
-		seg.slab.retain(1)
-		r := p.out.putSegment(seg, false, false)
+		one := seg
+		if seg.tail != nil && p.joins() {
+			if whole.slab == nil {
+				seg.slab.retain(1)
+				whole = seg.joined()
+				whole.slab.from = d.s.self
+			}
+			one = whole
+		}
+		one.slab.retain(1)
+		r := p.out.putSegment(one, false, false)
 		if r != putDone {
-			seg.slab.release(1)
+			one.slab.release(1)
 		}
 		d.count(r)
+	}
+	if whole.slab != nil {
+		whole.slab.release(1)
 	}
 	seg.slab.release(1)
 }

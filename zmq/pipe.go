@@ -150,3 +150,9 @@ func (p *pipe) refuse(err error) {
 		l.refuse()
 	}
 }
+
+// joins reports whether whoever consumes the queue needs messages in one piece.
+func (p *pipe) joins() bool {
+	c, l := p.peer()
+	return l != nil || c != nil && c.peer.Sealer != nil
+}

@@ -38,8 +38,9 @@ func (p *Push) SendEach(ctx context.Context, bodies [][]byte) (n int, err error)
 }
 
 // SendZeroCopy is Send without a copy of the last frame, where that has 16 KiB or more: the frame is shared with the engine, which
-// may read it at any time from now on. So nobody may change it any more; it may be read, and sent again. The other frames are
-// copied, and so is the last one on its way to a peer over inproc or with CURVE.
+// may read it at any time from now on. So nobody may change it any more; it may be read, and sent again. Where it is of a Message that
+// was received, that may not be released. After an error it is the caller's again. The other frames are copied, and so is the last one
+// on its way to peers over inproc or with CURVE.
 func (p *Push) SendZeroCopy(ctx context.Context, frames ...[]byte) error {
 	return p.balancer.sendZeroCopy(ctx, frames)
 }

@@ -16,6 +16,11 @@ type sieve struct {
 	stale    int // prefixes that are gone, and still in the mesh
 }
 
+// beginner is a trie of any values.
+type beginner interface {
+	beginnings(most int, yield func([]byte))
+}
+
 // mesh has a bit for each hash of the first bytes of a prefix.
 type mesh struct {
 	length int // of what is hashed
@@ -47,7 +52,7 @@ func (s *sieve) passes(topic []byte) bool {
 }
 
 // add notes a prefix that is new in the trie all.
-func (s *sieve) add(prefix []byte, all interface{ prefixes(yield func([]byte)) }) {
+func (s *sieve) add(prefix []byte, all beginner) {
 	s.prefixes++
 	m := s.mesh.Load()
 	if m == nil || len(prefix) < m.length || 8*s.prefixes > 64*len(m.bits) && 64*len(m.bits) < maxMesh {
@@ -58,7 +63,7 @@ func (s *sieve) add(prefix []byte, all interface{ prefixes(yield func([]byte)) }
 }
 
 // remove notes that a prefix is no longer in the trie all. Its bit may stand for others, so that the mesh is made anew now and then.
-func (s *sieve) remove(all interface{ prefixes(yield func([]byte)) }) {
+func (s *sieve) remove(all beginner) {
 	s.prefixes--
 	if s.stale++; s.stale > s.prefixes {
 		s.remake(all)
@@ -66,16 +71,16 @@ func (s *sieve) remove(all interface{ prefixes(yield func([]byte)) }) {
 }
 
 // remake makes a mesh of what is in the trie all.
-func (s *sieve) remake(all interface{ prefixes(yield func([]byte)) }) {
+func (s *sieve) remake(all beginner) {
 	s.stale = 0
 	if s.prefixes == 0 {
 		s.mesh.Store(nil)
 		return
 	}
 	length := sieveLength
-	all.prefixes(func(p []byte) { length = min(length, len(p)) })
+	all.beginnings(sieveLength, func(p []byte) { length = min(length, len(p)) })
 	m := newMesh(s.prefixes, length)
-	all.prefixes(m.add)
+	all.beginnings(length, m.add)
 	s.mesh.Store(m)
 }
 

@@ -10,10 +10,14 @@ import (
 // trie maps prefixes to the values that hold them. Finding those whose prefix begins a topic takes one walk down, however
 // many prefixes there are. Its edges are labelled with runs of bytes, so that its size is that of the prefixes.
 //
+// A label has no more than maxLabel bytes: what a change copies does not grow with prefixes that others chose.
+//
 // A change replaces the nodes on its path, so that match needs no lock. Changes themselves must come one after the other.
 type trie[T comparable] struct {
 	root atomic.Pointer[node[T]] // nil for an empty trie
 }
+
+const maxLabel = 4 << 10
 
 // node is a node of a trie. It is never changed.
 type node[T comparable] struct {
@@ -62,20 +66,24 @@ func (t *trie[T]) matches(topic []byte) bool {
 	return n != nil && len(n.values) > 0
 }
 
-// prefixes yields each prefix, in memory that is used again.
-func (t *trie[T]) prefixes(yield func([]byte)) {
+// beginnings yields the first bytes of the prefixes, at most so many of each, in memory that is used again. Of those that are as
+// long and the same it yields one.
+func (t *trie[T]) beginnings(most int, yield func([]byte)) {
 	if root := t.root.Load(); root != nil {
-		root.prefixes(nil, yield)
+		root.beginnings(nil, most, yield)
 	}
 }
 
-func (n *node[T]) prefixes(above []byte, yield func([]byte)) {
-	prefix := append(above, n.label...)
-	if len(n.values) > 0 {
-		yield(prefix)
+func (n *node[T]) beginnings(above []byte, most int, yield func([]byte)) {
+	beginning := append(above, n.label[:min(len(n.label), most-len(above))]...)
+	if len(n.values) > 0 || len(beginning) == most {
+		yield(beginning)
+	}
+	if len(beginning) == most {
+		return
 	}
 	for _, child := range n.children {
-		child.prefixes(prefix, yield)
+		child.beginnings(beginning, most, yield)
 	}
 }
 
@@ -119,7 +127,7 @@ func (t *trie[T]) add(prefix []byte, v T) (added, first bool) {
 	if root == nil {
 		root = &node[T]{}
 	}
-	root, added, first = root.with(bytes.Clone(prefix), v)
+	root, added, first = root.with(prefix, v)
 	t.root.Store(root)
 	return added, first
 }
@@ -149,7 +157,7 @@ func (n *node[T]) with(prefix []byte, v T) (changed *node[T], added, first bool)
 	if !ok {
 		c := *n
 		c.keys = slices.Insert(slices.Clone(n.keys), i, prefix[0])
-		c.children = slices.Insert(slices.Clone(n.children), i, node[T]{values: []T{v}}.labelled(prefix))
+		c.children = slices.Insert(slices.Clone(n.children), i, leaf(prefix, v))
 		return &c, true, true
 	}
 	child := n.children[i]
@@ -158,11 +166,22 @@ func (n *node[T]) with(prefix []byte, v T) (changed *node[T], added, first bool)
 		lower := child.labelled(bytes.Clone(child.label[common:]))
 		child = node[T]{keys: []byte{lower.label[0]}, children: []*node[T]{lower}}.labelled(bytes.Clone(child.label[:common]))
 	}
-	below, added, first := child.with(bytes.Clone(prefix[common:]), v)
+	below, added, first := child.with(prefix[common:], v)
 	if !added {
 		return n, false, false
 	}
 	return n.replace(i, below), true, first
+}
+
+// leaf returns the nodes of a prefix that none has begun, in memory of their own.
+func leaf[T comparable](prefix []byte, v T) *node[T] {
+	last := (len(prefix) - 1) / maxLabel * maxLabel
+	n := node[T]{values: []T{v}}.labelled(bytes.Clone(prefix[last:]))
+	for last > 0 {
+		last -= maxLabel
+		n = node[T]{keys: []byte{n.label[0]}, children: []*node[T]{n}}.labelled(bytes.Clone(prefix[last : last+maxLabel]))
+	}
+	return n
 }
 
 // without returns the node without v at prefix below it.
@@ -191,8 +210,8 @@ func (n *node[T]) without(prefix []byte, v T) (changed *node[T], removed, last b
 		c.keys = slices.Delete(slices.Clone(n.keys), i, i+1)
 		c.children = slices.Delete(slices.Clone(n.children), i, i+1)
 		return &c, true, last
-	case len(below.values) == 0 && len(below.children) == 1: // join the two edges
-		lower := below.children[0]
+	case len(below.values) == 0 && len(below.children) == 1 && len(below.label)+len(below.children[0].label) <= maxLabel:
+		lower := below.children[0] // join the two edges
 		below = lower.labelled(append(slices.Clip(below.label), lower.label...))
 	}
 	return n.replace(i, below), true, last

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/experimance/experimance-go/zmq"
@@ -232,5 +234,96 @@ func TestSendZeroCopyToSubscribers(t *testing.T) {
 				t.Errorf("received %d bytes", len(m.Bytes()))
 			}
 		}
+	}
+}
+
+// What several subscribers need in one piece is joined once for all of them. Not parallel: it measures what all hold.
+func TestSendZeroCopyJoinsOnce(t *testing.T) {
+	const subscribers, messages, size = 8, 20, 1 << 20
+	pub := must(zmq.NewPub(zmq.Config{}))(t)
+	closing(t, pub)
+	at := bind(t, pub, "inproc://joins-once")
+	var subs []*zmq.Sub
+	for range subscribers {
+		sub := newSub(t, zmq.Config{})
+		check(t, sub.Subscribe(""))
+		check(t, sub.Connect(at))
+		subs = append(subs, sub)
+	}
+	check(t, pub.WaitSubscribers(within(t), "", subscribers))
+	body := large(7, size)
+	held := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := held()
+	for range messages {
+		check(t, pub.SendZeroCopy(within(t), body))
+	}
+	var last []zmq.Message
+	for _, sub := range subs { // which takes all of its messages from the publisher
+		m := must(sub.Recv(within(t)))(t)
+		last = append(last, m)
+	}
+	if after := held(); after > before+2*messages*size {
+		t.Errorf("%d messages for %d subscribers take %d MiB", messages, subscribers, (after-before)>>20)
+	}
+	for i, sub := range subs {
+		if !bytes.Equal(last[i].Bytes(), body) {
+			t.Errorf("subscriber %d got %d bytes, want %d", i, len(last[i].Bytes()), len(body))
+		}
+		last[i].Release()
+		for range messages - 1 {
+			m := must(sub.Recv(within(t)))(t)
+			m.Release()
+		}
+	}
+}
+
+// Nothing keeps a body that was received, also by another peer than that which it was first for.
+func TestSendZeroCopyLetsGo(t *testing.T) {
+	t.Parallel()
+	push := newPush(t, zmq.Config{})
+	at := bind(t, push, "ipc://*")
+	gone := newPull(t, zmq.Config{RecvHWM: 1, RecvHWMBytes: 1})
+	check(t, gone.Connect(at))
+	check(t, push.WaitPeers(within(t), 1))
+	var alive atomic.Int64
+	send := func(ctx context.Context) error {
+		body := make([]byte, 64<<10) // of which the system keeps few
+		alive.Add(1)
+		runtime.AddCleanup(&body[0], func(struct{}) { alive.Add(-1) }, struct{}{})
+		return push.SendZeroCopy(ctx, body)
+	}
+	ctx, cancel := context.WithCancel(within(t))
+	sent := inBackground(func() (accepted int) {
+		for send(ctx) == nil {
+			accepted++
+		}
+		return accepted
+	})
+	eventually(t, "messages wait", func() bool { return push.Stats().Queued > 30 })
+	cancel()
+	accepted := await(t, "the end of sending", sent)
+	check(t, gone.Close())
+	eventually(t, "the peer is gone", func() bool { return push.Stats().Peers == 0 })
+	waiting := settledOrphans(t, push, accepted)
+	if waiting < 2 {
+		t.Fatalf("of %d messages %d wait for another peer, want at least 2", accepted, waiting)
+	}
+	next := newPull(t, zmq.Config{})
+	check(t, next.Connect(at))
+	for range waiting {
+		m := must(next.Recv(within(t)))(t)
+		m.Release()
+	}
+	eventually(t, "all bodies are free", func() bool {
+		runtime.GC()
+		return alive.Load() == 0
+	})
+	if queued := push.Stats().Queued; queued != 0 {
+		t.Errorf("%d messages wait after all have been received", queued)
 	}
 }
