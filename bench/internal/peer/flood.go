@@ -37,8 +37,8 @@ func (p *player) flood() error {
 type flooding struct {
 	spec    Spec
 	started atomic.Bool
-	sent    []counter      // one for each socket
-	plain   engine.Message // of a paced flood: what most messages are
+	sent    []counter        // one for each socket
+	batch   []engine.Message // of a paced flood: what is sent with each call
 }
 
 // counter counts on a cache line of its own.

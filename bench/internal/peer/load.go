@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/experimance/experimance-go/bench/internal/engine"
@@ -23,7 +24,7 @@ func (p *player) pace() error {
 	if err != nil {
 		return err
 	}
-	f := &flooding{spec: p.spec, sent: make([]counter, 1), plain: p.spec.message(countMark)}
+	f := &flooding{spec: p.spec, sent: make([]counter, 1)}
 	start := make(chan int64, 1)
 	go func() { p.fail(f.pace(s, now, start)) }()
 	if err := p.control.await(p.ctx, Go); err != nil {
@@ -57,13 +58,12 @@ func (f *flooding) pace(s engine.Socket, c clock, began chan<- int64) error {
 
 // timed returns a batch that begins with a message of now, in memory of its own, since an engine may read it later.
 func (f *flooding) timed(c clock) []engine.Message {
-	batch := make([]engine.Message, stampEvery)
-	for i := range batch[1:] {
-		batch[1+i] = f.plain
+	if f.batch == nil {
+		f.batch = slices.Repeat([]engine.Message{f.spec.message(countMark)}, stampEvery)
 	}
-	batch[0] = f.spec.message(countMark)
-	stamp(batch[0][0], c.now())
-	return batch
+	f.batch[0] = f.spec.message(countMark)
+	stamp(f.batch[0][0], c.now())
+	return f.batch
 }
 
 // stamp receives what pace sends and reports the time from the call that sent to the one that received.
@@ -86,18 +86,22 @@ func (p *player) stamp() error {
 	return p.watch(d)
 }
 
-// oneWay returns the microseconds of every message with a time for the window.
+// oneWay returns the microseconds of every message with a time for the window. It receives one message after the other until the
+// first with a time, and then as many at once as lie between two of them.
 func oneWay(s engine.Socket, c clock, window time.Duration) (took []float64, t taken, err error) {
+	n := 1
 	for start := c.now(); t.elapsed < window; {
-		first, err := s.Recv(1)
+		last, err := s.Recv(n)
 		if err != nil {
 			return nil, taken{}, err
 		}
-		t.messages++
-		sent := stamped(first)
+		t.messages += int64(n)
+		sent := stamped(last)
 		if sent == 0 {
+			n = 1
 			continue
 		}
+		n = stampEvery
 		now := c.now()
 		took = append(took, microseconds(time.Duration(now-sent)))
 		t.elapsed = time.Duration(now - start)
