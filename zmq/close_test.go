@@ -355,12 +355,12 @@ func sendWhileClosing(t *testing.T, endpoint string, linger time.Duration) {
 	if linger > 0 && st.Dropped > 0 {
 		t.Errorf("%d messages were dropped", st.Dropped)
 	}
-	eventually(t, "all that was sent has arrived", func() bool { return received.Load() == int64(st.MessagesSent) })
+	eventually(t, "all that was sent has arrived", func() bool { return received.Load() >= int64(st.MessagesSent) })
 	eventually(t, "the pusher is gone", func() bool { return pull.Stats().Peers == 0 })
 	stop()
 	reader.Wait()
-	if received.Load() != int64(st.MessagesSent) {
-		t.Errorf("%d messages sent, %d received", st.MessagesSent, received.Load())
+	if got := received.Load(); got < int64(st.MessagesSent) || got > accepted.Load() {
+		t.Errorf("%d messages accepted, %d sent for certain, %d received", accepted.Load(), st.MessagesSent, got)
 	}
 	check(t, pull.Close())
 }

@@ -7,30 +7,36 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/experimance/experimance-go/internal/mechanism"
 	"github.com/experimance/experimance-go/internal/wire"
 	"github.com/experimance/experimance-go/internal/zmtp"
 )
 
-// conn is one network connection after its handshake. Two goroutines serve it: the one that called serve reads, and a
-// second one writes.
+// conn is one network connection after its handshake. Two goroutines serve it: the one that called run reads, and a second
+// one writes. Each direction ends on its own: a failed write does not keep the reader from what has arrived, and a peer that
+// has ended its side still gets the batch that is being written. Both end at once only when the connection is aborted.
 type conn struct {
 	p    *pipe
 	nc   net.Conn
 	in   io.Reader // nc, or what reads from it with less waking
+	sys  *sysConn  // nil if the system cannot be asked about the connection
 	peer *zmtp.Peer
 
-	more chan struct{} // of capacity one: the writer's queue is no longer empty
-	once sync.Once
-	err  error         // why the connection ends: the first reason given to fail
-	gone chan struct{} // closed by fail
+	more  chan struct{} // of capacity one: the writer's queue is no longer empty
+	ended chan struct{} // closed when the reader has seen the end of what the peer sends
 
-	now   *nowait  // for writes that do not wait; nil where there are none
-	pend  pending  // what such a write has left for the writer
-	parts [][]byte // memory for such writes
+	once     sync.Once
+	err      error         // why the connection was aborted; set before aborted is closed
+	aborted  chan struct{} // closed by abort
+	writeErr error         // why the writer ended; the writer's
 
-	bye *time.Timer // ends the connection some time after everything was sent; the writer's
+	now     *nowait  // for writes that do not wait; nil where there are none
+	pend    pending  // what such a write has left for the writer
+	parts   [][]byte // memory for such writes
+	written ledger   // of what the system has taken; of whoever has the writer's part
 
 	told chan struct{} // of capacity one: something has become of the reader's part while it was lent; nil where nobody receives
 
@@ -50,7 +56,7 @@ type conn struct {
 	doubt  int       // how many that will be the next time
 	rested time.Time // when others were last let run
 
-	pulse
+	heartbeat
 }
 
 // pending is a batch of which a part was written.
@@ -58,10 +64,6 @@ type pending struct {
 	batch
 	written int
 }
-
-// goodbye bounds how long a connection on which everything was sent waits for the peer's end of it. Closing without
-// waiting could make the system throw away what the peer has not read yet.
-const goodbye = 250 * time.Millisecond
 
 // serveDialed runs a connection of a connecting socket from its handshake to its end. It returns the reason for the end,
 // and whether the handshake had succeeded.
@@ -106,7 +108,10 @@ func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, se
 }
 
 func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
-	c := &conn{p: p, nc: nc, in: nc, peer: peer, more: make(chan struct{}, 1), gone: make(chan struct{})}
+	c := &conn{
+		p: p, nc: nc, in: nc, sys: newSysConn(nc), peer: peer,
+		more: make(chan struct{}, 1), ended: make(chan struct{}), aborted: make(chan struct{}),
+	}
 	if peer.Sealer != nil {
 		sealed := newSealedConn(nc, peer.Sealer, peer.Buffered, p.s.cfg.MaxMessageSize)
 		sealed.seen = c.seen
@@ -130,7 +135,7 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	p.flow(true)
 	p.setPeer(c, nil)
 	p.setFrom(c.describe())
-	defer context.AfterFunc(ctx, func() { c.fail(net.ErrClosed) })()
+	defer context.AfterFunc(ctx, func() { c.abort(net.ErrClosed) })()
 	if err := s.attached(p); err != nil {
 		p.setPeer(nil, nil)
 		p.flow(false)
@@ -138,13 +143,13 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 		return false, err
 	}
 	if p.over.Load() && !p.dialed {
-		c.fail(net.ErrClosed) // the endpoint was unbound before there was a connection to cut
+		c.abort(net.ErrClosed) // the endpoint was unbound before there was a connection to abort
 	}
 	s.emit(EventHandshakeSucceeded, p.endpoint, remote, nil)
 
 	defer c.beat()()
 
-	if !s.publishes { // who sends to many must not wait for the system each time
+	if !s.publishes { // a publisher must not wait for the system once for each subscriber
 		if c.now = newNowait(c.nc); c.now != nil {
 			p.out.lend(c, s.kind == "REQ" || s.kind == "REP")
 		}
@@ -152,7 +157,7 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		c.writeLoop()
+		c.write()
 	}()
 	if s.kind == "REQ" || s.kind == "REP" {
 		c.glance = newReadNow(c.nc)
@@ -160,32 +165,72 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	if p.in != nil {
 		p.in.q.addSource(c)
 	}
-	c.fail(c.readLoop())
+	err = c.endReading(c.readLoop())
 	if p.in != nil {
 		p.in.q.removeSource(c)
 	}
 	<-written
-	if c.bye != nil {
-		c.bye.Stop()
-	}
-	p.out.lend(nil, false)
-	c.takeBackPending()
+	c.settle()
 
 	p.setPeer(nil, nil)
 	p.flow(false)
 	s.detached(p)
+	c.nc.Close() // now that its place is free: the peer may come back at once
 	s.announceRoom() // more may wait for a peer that is not there
-	s.emit(EventDisconnected, p.endpoint, remote, c.err)
-	return true, c.err
+	err = c.reason(err)
+	s.emit(EventDisconnected, p.endpoint, remote, err)
+	return true, err
 }
 
-// fail ends the connection at once, for the reason err. Both goroutines then come to their end.
-func (c *conn) fail(err error) {
+// abort ends both directions at once, for the reason err. What has arrived and was not read is lost, so it is for
+// connections of which nothing more is wanted or can come.
+func (c *conn) abort(err error) {
 	c.once.Do(func() {
 		c.err = err
-		close(c.gone)
-		c.nc.Close()
+		close(c.aborted)
+		_ = c.nc.SetDeadline(longAgo) // which ends reads and writes; on a closed connection there are none
 	})
+}
+
+// isAborted reports whether the connection was aborted.
+func (c *conn) isAborted() bool {
+	select {
+	case <-c.aborted:
+		return true
+	default:
+		return false
+	}
+}
+
+// isEnded reports whether the reader has seen the end of what the peer sends.
+func (c *conn) isEnded() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// endReading notes that the reader has come to the end, for the reason err, which it returns. A peer that ended its side in
+// good order may still read what is being written. Any other end is that of both directions.
+func (c *conn) endReading(err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		c.abort(err)
+	}
+	close(c.ended)
+	return err
+}
+
+// reason returns why the connection has ended. readErr is why the reader has.
+func (c *conn) reason(readErr error) error {
+	switch {
+	case c.isAborted():
+		return c.err
+	case c.writeErr != nil:
+		return c.writeErr
+	}
+	return readErr
 }
 
 // wakeWriter tells the writer that there is something to take.
@@ -202,8 +247,21 @@ func (c *conn) subscribe(topic []byte, cancel bool) int {
 	return c.p.out.control(func(dst []byte) []byte { return wire.AppendSubscribe(dst, c.peer.Minor, cancel, topic) })
 }
 
+// write is the writer's goroutine. When it returns, no sender has its part any more, and what was not written whole is back in
+// the queue.
+func (c *conn) write() {
+	c.writeLoop()
+	p := c.p
+	p.out.lend(nil, false)
+	c.takeBackPending()
+	if c.writeErr != nil && !p.keeps() {
+		p.s.abandon(p) // the reader may go on for long
+	}
+}
+
 // writeLoop writes what waits in the pipe's queue. It sleeps while there is nothing, or while a sender writes in its place; a
-// wake may be a late one, that was meant for something written long ago, or for an earlier connection.
+// wake may be a late one, that was meant for something written long ago, or for an earlier connection. It returns when
+// nothing more is to be written.
 func (c *conn) writeLoop() {
 	var b batch
 	var vec net.Buffers
@@ -213,7 +271,9 @@ func (c *conn) writeLoop() {
 		}
 		select {
 		case <-c.more:
-		case <-c.gone:
+		case <-c.ended:
+			return
+		case <-c.aborted:
 			return
 		}
 	}
@@ -227,6 +287,9 @@ const busy = 64
 // written to the connection. b is for memory that is used again.
 func (c *conn) writeAll(b *batch, vec *net.Buffers) bool {
 	for {
+		if c.isEnded() || c.isAborted() {
+			return false // what waits is for another peer, or for the next connection
+		}
 		*b = c.p.out.take(*b)
 		if b.asked {
 			c.p.s.announceRoom()
@@ -253,11 +316,11 @@ func (c *conn) writeOut(b batch, written int, vec *net.Buffers) bool {
 			b.segs[i] = seg.joined()
 		}
 	}
-	n, err := c.write(b, written, vec)
+	n, err := c.writeBatch(b, written, vec)
 	written += n
 	if err != nil {
 		c.takeBack(b, max(written-len(b.ctl), 0))
-		c.fail(err)
+		c.endWriting(err)
 		return false
 	}
 	c.finish(b)
@@ -269,11 +332,24 @@ func (c *conn) finish(b batch) {
 	size := 0
 	for i, seg := range b.segs {
 		size += seg.size()
+		c.note(seg.n, seg.size())
 		seg.slab.release(1)
 		b.segs[i] = segment{}
 	}
+	c.wrote.Add(1)
 	c.p.sent(b.n, size)
 	c.p.out.sent()
+}
+
+// note notes what the system has taken, for settle. size may be less than what that takes on the wire.
+func (c *conn) note(n, size int) {
+	if c.sys == nil || !c.sys.stream {
+		return
+	}
+	if c.peer.Sealer != nil {
+		size += n * mechanism.CurveOverhead
+	}
+	c.written.note(n, size)
 }
 
 // takeBack returns to the queue what a failed write has not sent whole.
@@ -281,12 +357,32 @@ func (c *conn) takeBack(b batch, written int) {
 	n, size := weigh(b.segs)
 	rest := unsent(b.segs, written)
 	restN, restSize := weigh(rest)
+	c.note(n-restN, size-restSize)
+	c.note(0, max(written-(size-restSize), 0))
 	c.p.sent(n-restN, size-restSize)
 	c.p.out.putBack(rest)
 }
 
-// write writes a batch, from after its first skip bytes, with one system call where the system can.
-func (c *conn) write(b batch, skip int, vec *net.Buffers) (int, error) {
+// endWriting ends the writing side after a failed write. The reader goes on: what has arrived is received.
+func (c *conn) endWriting(err error) {
+	c.writeErr = err
+	if !c.isAborted() && !c.closeWrite() {
+		c.abort(err)
+	}
+}
+
+// closeWrite tells the peer that nothing more will come. It reports false if that cannot be done.
+func (c *conn) closeWrite() bool {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok {
+		return false
+	}
+	err := half.CloseWrite()
+	return err == nil || errors.Is(err, syscall.ENOTCONN) // ENOTCONN: the system has closed it already
+}
+
+// writeBatch writes a batch, from after its first skip bytes, with one system call where the system can.
+func (c *conn) writeBatch(b batch, skip int, vec *net.Buffers) (int, error) {
 	if len(b.ctl) == 0 && len(b.segs) == 1 && b.segs[0].tail == nil {
 		return c.nc.Write(b.segs[0].b[skip:])
 	}
@@ -316,13 +412,72 @@ func (c *conn) write(b batch, skip int, vec *net.Buffers) (int, error) {
 	return int(written), err
 }
 
-// sayGoodbye ends the writing side of a connection on which everything was sent. The reader goes on until the peer has
-// closed its side too.
+// sayGoodbye ends the writing side of a connection on which everything was written. It returns when the connection is no
+// longer needed: when the peer has ended its side too; or, if nothing that comes from the peer is of interest, when the
+// peer's system has everything and the peer had a moment to end its side. Closing earlier would be answered by a reset to the
+// peer's next byte, and destroy what is in the system's buffers. How long that may take is the business of the caller of
+// drain, which aborts the connection then.
 func (c *conn) sayGoodbye() {
-	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		c.fail(net.ErrClosed) // the reader has nothing to wait for
+	if !c.closeWrite() {
+		c.abort(net.ErrClosed)
 		return
 	}
-	c.bye = time.AfterFunc(goodbye, func() { c.fail(net.ErrClosed) })
+	start := time.Now()
+	c.poll(func() bool {
+		s := c.p.s
+		if (s.in == nil || s.closing.Load()) && time.Since(start) >= goodbye {
+			if n, known := c.sys.unacked(); known && n == 0 {
+				c.abort(net.ErrClosed) // the reader has nothing to wait for
+			}
+		}
+		return c.isEnded() || c.isAborted()
+	}, c.ended)
+}
+
+// goodbye is how long a peer that has everything may take to end its side.
+const goodbye = 100 * time.Millisecond
+
+// pollMost is the longest wait between two looks at what the system does not announce.
+const pollMost = 50 * time.Millisecond
+
+// poll looks again and again whether cond holds, until it does, wake is closed, or the connection was aborted.
+func (c *conn) poll(cond func() bool, wake <-chan struct{}) {
+	wait := time.Millisecond
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	for !cond() {
+		select {
+		case <-t.C:
+			wait = min(2*wait, pollMost)
+			t.Reset(wait)
+		case <-wake:
+			return
+		case <-c.aborted:
+			return
+		}
+	}
+}
+
+// settle finds out, when both directions have ended, which of the messages that were written have not reached the peer's
+// system. It waits for them only if the peer has ended its side in good order, and may be reading still.
+func (c *conn) settle() {
+	if !c.isAborted() && c.writeErr == nil {
+		ctx, cancel := context.WithTimeout(c.p.s.linger, c.p.s.cfg.Linger)
+		defer cancel()
+		c.poll(func() bool {
+			n, known := c.sys.unacked()
+			st, _ := c.sys.tcp()
+			return !known || n == 0 || st.closed
+		}, ctx.Done())
+	}
+	n, known := c.sys.unacked()
+	if !known || n == 0 {
+		return
+	}
+	lost := uint64(c.written.within(n))
+	if c.isAborted() && errors.Is(c.err, net.ErrClosed) { // given up by ourselves, at the end of the linger time
+		c.p.s.undelivered.Add(lost)
+	} else {
+		c.p.s.unconfirmed.Add(lost)
+	}
 }

@@ -10,61 +10,75 @@ import (
 )
 
 var (
-	errNoHeartbeat = errors.New("nothing came from the peer within Config.HeartbeatTimeout")
-	errExpired     = errors.New("nothing came from the peer within the time to live that it announced")
+	errNoHeartbeat = errors.New("nothing came from the peer within Config.HeartbeatTimeout, and nothing reached it")
+	errExpired     = errors.New("nothing came from the peer within the time to live that it announced, and nothing reached it")
 )
 
-// pulse watches whether anything comes from a peer. All traffic is a sign of life (RFC 37, "Connection Heartbeating").
-type pulse struct {
-	sincePing atomic.Bool // something came since the first PING that waits for judgement
-	sinceTick atomic.Bool // something came since the time to live was last looked at
-	stalled   atomic.Bool // the reader waits for room: that nothing comes is our own doing
+// heartbeat watches whether a peer is alive (RFC 37, "Connection Heartbeating").
+type heartbeat struct {
+	sinceLook atomic.Bool   // something came since the last look for an answer to a PING
+	sinceTick atomic.Bool   // something came since the time to live was last looked at
+	stalled   atomic.Bool   // the reader waits for room: that nothing comes is our own doing
+	ponged    atomic.Bool   // the peer has answered a PING
+	wrote     atomic.Uint64 // batches that the system has taken whole
+	pingGap   atomic.Int64  // between the peer's last two PINGs, in ns; 0 until the first came
 
-	mu      sync.Mutex
-	ping    *time.Timer // sends the next PING
-	verdict *time.Timer // judges the peer; nil where no PING waits for that
-	ttl     *time.Timer // nil where the peer announced none
-	ticks   int         // of ttl, so that one is ignored which a new PING came before
-	ended   bool
+	beatMu   sync.Mutex
+	live     liveness
+	ping     *time.Timer // sends the next PING
+	verdict  *time.Timer // looks for an answer
+	ttl      *time.Timer // nil if the peer announced none
+	ticks    int         // of ttl, so that one is ignored which a new PING came before
+	moved    progress    // of our bytes, at the last look for an answer
+	ticked   progress    // of our bytes, at the last look at the time to live
+	lastPing time.Time   // of the peer
+	ended    bool
 }
 
 // seen notes a sign of life.
-func (p *pulse) seen() {
-	if !p.sincePing.Load() {
-		p.sincePing.Store(true)
+func (h *heartbeat) seen() {
+	if !h.sinceLook.Load() {
+		h.sinceLook.Store(true)
 	}
-	if !p.sinceTick.Load() {
-		p.sinceTick.Store(true)
+	if !h.sinceTick.Load() {
+		h.sinceTick.Store(true)
 	}
 }
 
 // beat sends a PING in each interval and gives a silent peer up. It returns a function that ends all timers.
 func (c *conn) beat() (stop func()) {
-	if c.p.s.cfg.HeartbeatInterval > 0 {
-		c.pulse.mu.Lock()
-		c.ping = time.AfterFunc(c.p.s.cfg.HeartbeatInterval, c.sendPing)
-		c.pulse.mu.Unlock()
+	if cfg := &c.p.s.cfg; cfg.HeartbeatInterval > 0 {
+		c.beatMu.Lock()
+		c.live = newLiveness(cfg.HeartbeatInterval, cfg.HeartbeatTimeout)
+		c.ping = time.AfterFunc(cfg.HeartbeatInterval, c.sendPing)
+		c.beatMu.Unlock()
 	}
-	return c.endPulse
+	return c.endBeat
 }
 
-// maxPings bounds the bytes of PINGs that wait for a peer that reads nothing.
+// maxPings bounds the bytes of PINGs that wait for a peer that reads nothing. More bytes than that which have not left are
+// held up by more than the length of the way.
 const maxPings = 1 << 10
 
 // sendPing sends a PING, after which the peer has the heartbeat timeout to show a sign of life.
 func (c *conn) sendPing() {
 	cfg := &c.p.s.cfg
-	c.pulse.mu.Lock()
-	if c.ended {
-		c.pulse.mu.Unlock()
+	c.beatMu.Lock()
+	if c.heartbeat.ended {
+		c.beatMu.Unlock()
 		return
 	}
-	if c.verdict == nil {
-		c.sincePing.Store(false) // before the peer can answer
-		c.verdict = time.AfterFunc(cfg.HeartbeatTimeout, c.judge)
-	}
 	c.ping.Reset(cfg.HeartbeatInterval)
-	c.pulse.mu.Unlock()
+	if wait, ok := c.live.pinged(time.Now()); ok {
+		c.sinceLook.Store(false) // before the peer can answer
+		c.moved = c.progress()
+		if c.verdict == nil {
+			c.verdict = time.AfterFunc(wait, c.lookForAnswer)
+		} else {
+			c.verdict.Reset(wait)
+		}
+	}
+	c.beatMu.Unlock()
 	c.p.out.control(func(dst []byte) []byte {
 		if len(dst) > maxPings {
 			return dst
@@ -73,53 +87,131 @@ func (c *conn) sendPing() {
 	})
 }
 
-// judge gives the peer up if nothing came from it.
-func (c *conn) judge() {
-	c.pulse.mu.Lock()
-	c.verdict = nil
-	c.pulse.mu.Unlock()
-	if !c.stalled.Load() && !c.sincePing.Load() {
-		c.fail(errNoHeartbeat)
+// lookForAnswer gives the peer up if there was no sign of life for too long.
+func (c *conn) lookForAnswer() {
+	c.beatMu.Lock()
+	defer c.beatMu.Unlock()
+	if c.heartbeat.ended {
+		return
 	}
+	moved := c.progress()
+	waiting, known := c.sys.unacked()
+	wait, dead := c.live.look(time.Now(), sighting{
+		came:  c.sinceLook.Swap(false) || c.stalled.Load() || c.sys.queuedIn(),
+		moved: moved != c.moved,
+		held:  !known || waiting > maxPings,
+	})
+	c.moved = moved
+	switch {
+	case dead && c.answers():
+		c.abort(errNoHeartbeat)
+	case wait > 0:
+		c.verdict.Reset(wait)
+	}
+}
+
+// answers reports whether the peer is known to answer PINGs: all of ZMTP 3.1 do, but not those of 3.0 before libzmq 4.2.
+func (c *conn) answers() bool { return c.peer.Minor >= 1 || c.ponged.Load() }
+
+// progress changes when bytes of ours leave.
+type progress struct {
+	wrote  uint64 // what our system has taken
+	acked  uint64 // what the peer's system has taken, if that is known
+	queued int    // the size of the send queue, if that is known
+}
+
+// progress returns how far our bytes have come.
+func (c *conn) progress() (p progress) {
+	p.wrote = c.wrote.Load()
+	if st, known := c.sys.tcp(); known {
+		p.acked = st.acked
+		return p
+	}
+	if c.sys != nil {
+		p.queued, _ = c.sys.queuedOut()
+	}
+	return p
 }
 
 // expect gives the peer up when nothing comes from it for the time to live that its PING bears; zero means for ever.
 func (c *conn) expect(ttl time.Duration) {
-	c.pulse.mu.Lock()
-	defer c.pulse.mu.Unlock()
+	c.beatMu.Lock()
+	defer c.beatMu.Unlock()
+	now := time.Now()
+	if !c.lastPing.IsZero() {
+		c.pingGap.Store(int64(now.Sub(c.lastPing)))
+	} else {
+		c.pingGap.Store(int64(firstPingGap))
+	}
+	c.lastPing = now
 	if c.ttl != nil {
 		c.ttl.Stop()
 		c.ttl = nil
 	}
 	c.ticks++
-	if ttl > 0 && !c.ended {
+	if ttl > 0 && !c.heartbeat.ended {
 		c.sinceTick.Store(false)
+		c.ticked = c.progress()
 		tick := c.ticks
 		c.ttl = time.AfterFunc(ttl, func() { c.tick(ttl, tick) })
 	}
 }
 
-// tick gives the peer up if nothing came from it since the last tick, and otherwise waits for the next.
+// tick gives the peer up if there was no sign of life since the last tick, and otherwise waits for the next.
 func (c *conn) tick(ttl time.Duration, tick int) {
-	c.pulse.mu.Lock()
-	defer c.pulse.mu.Unlock()
-	switch {
-	case c.ended || tick != c.ticks:
-	case c.stalled.Load() || c.sinceTick.Swap(false):
-		c.ttl.Reset(ttl)
-	default:
-		c.fail(errExpired)
+	c.beatMu.Lock()
+	defer c.beatMu.Unlock()
+	if c.heartbeat.ended || tick != c.ticks {
+		return
 	}
+	ticked := c.progress()
+	moved := ticked != c.ticked
+	c.ticked = ticked
+	if c.sinceTick.Swap(false) || c.stalled.Load() || moved || c.sys.queuedIn() {
+		c.ttl.Reset(ttl)
+		return
+	}
+	c.abort(errExpired)
 }
 
-// endPulse ends the timers.
-func (c *conn) endPulse() {
-	c.pulse.mu.Lock()
-	defer c.pulse.mu.Unlock()
-	c.ended = true
+// endBeat ends the timers.
+func (c *conn) endBeat() {
+	c.beatMu.Lock()
+	defer c.beatMu.Unlock()
+	c.heartbeat.ended = true
 	for _, t := range []*time.Timer{c.ping, c.verdict, c.ttl} {
 		if t != nil {
 			t.Stop()
 		}
 	}
+}
+
+// maxPongs bounds the bytes of answers that wait for a peer that sends PINGs and reads nothing.
+const maxPongs = 1 << 10
+
+// pong queues a PONG with the context of a PING.
+func (c *conn) pong(context []byte) {
+	c.p.out.control(func(dst []byte) []byte {
+		if len(dst) > maxPongs {
+			return dst
+		}
+		return wire.AppendPong(dst, context)
+	})
+}
+
+// A reader that waits for room cannot see PINGs, which are behind what it does not read. If the peer has sent any, it is
+// sent PONGs meanwhile, as often as it has sent PINGs, but at most so often. firstPingGap is taken for the time between
+// them after the first.
+const (
+	firstPingGap = time.Second
+	minPingGap   = 20 * time.Millisecond
+)
+
+// reassure returns a ticker for the PONGs that a reader without room sends, nil if the peer sends no PINGs.
+func (c *conn) reassure() *time.Ticker {
+	gap := time.Duration(c.pingGap.Load())
+	if gap == 0 {
+		return nil
+	}
+	return time.NewTicker(max(gap, minPingGap) / 2)
 }

@@ -223,6 +223,15 @@ func (in *inbox) leaveBehind() {
 	}
 }
 
+// acceptRest makes room for what the peer has under way when it is told to send no more. A peer that goes on sending is
+// held up by the bound in bytes alone.
+func (in *inbox) acceptRest() {
+	in.q.mu.Lock()
+	defer in.q.mu.Unlock()
+	in.maxN, in.maxSize = unlimited, in.q.cfg.RecvHWMBytes
+	in.unblock()
+}
+
 // unblock lets a reader go on that waits for room. A signal that an earlier connection's reader has not taken will do.
 func (in *inbox) unblock() {
 	if !in.blocked {

@@ -295,6 +295,9 @@ func (q *outQueue) take(spare batch) batch {
 	if b.n == 0 && len(b.ctl) == 0 {
 		q.idle = true
 		b.draining = q.draining
+		if b.draining {
+			q.shut = true // what comes now could not be sent any more
+		}
 	}
 	return b
 }

@@ -117,9 +117,13 @@ func (p *pipe) subscribe(topic []byte, cancel bool) (waiting int) {
 	return waiting
 }
 
-// drain has the queue sent to its end, after which the connection is closed.
+// drain has the queue sent to its end, after which the connection is closed. What the peer has under way until it learns of
+// that is received.
 func (p *pipe) drain() {
 	p.out.drain()
+	if p.in != nil {
+		p.in.acceptRest()
+	}
 	if _, l := p.peer(); l != nil {
 		l.part()
 	}
@@ -132,7 +136,7 @@ func (p *pipe) draining() bool { return p.live() || p.out.waiting() > 0 }
 func (p *pipe) cut(err error) {
 	c, l := p.peer()
 	if c != nil {
-		c.fail(err)
+		c.abort(err)
 	}
 	if l != nil {
 		l.part()
@@ -144,7 +148,7 @@ func (p *pipe) cut(err error) {
 func (p *pipe) refuse(err error) {
 	c, l := p.peer()
 	if c != nil {
-		c.fail(err)
+		c.abort(err)
 	}
 	if l != nil {
 		l.refuse()

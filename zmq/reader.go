@@ -311,6 +311,11 @@ func (r *reader) waitRoom() error {
 		r.c.seen() // the time to hear something begins anew
 		r.c.stalled.Store(false)
 	}()
+	var alive <-chan time.Time
+	if t := r.c.reassure(); t != nil {
+		defer t.Stop()
+		alive = t.C
+	}
 	for {
 		if r.c.p.s.sink && r.c.p.s.closing.Load() {
 			return ErrClosed // what it does not take, another may
@@ -320,7 +325,9 @@ func (r *reader) waitRoom() error {
 		}
 		select {
 		case <-in.room:
-		case <-r.c.gone:
+		case <-alive:
+			r.c.pong(nil)
+		case <-r.c.aborted:
 			return ErrClosed
 		}
 	}
@@ -350,6 +357,8 @@ func (r *reader) command(flags byte, body []byte, frame int) error {
 	switch string(name) {
 	case wire.CommandPing:
 		err = r.ping(data)
+	case wire.CommandPong:
+		r.c.ponged.Store(true)
 	case wire.CommandError:
 		err = refusal(data)
 	}
@@ -400,9 +409,6 @@ func (r *reader) subscription(topic []byte, cancel bool, frame int) error {
 	return nil
 }
 
-// maxPongs bounds the bytes of answers that wait for a peer that sends PINGs and reads nothing.
-const maxPongs = 1 << 10
-
 // ping answers a PING with a PONG that bears the same context (RFC 37, "Connection Heartbeating").
 func (r *reader) ping(data []byte) error {
 	ttl, context, err := wire.ParsePing(data)
@@ -410,12 +416,7 @@ func (r *reader) ping(data []byte) error {
 		return err
 	}
 	r.c.expect(ttl)
-	r.c.p.out.control(func(dst []byte) []byte {
-		if len(dst) > maxPongs {
-			return dst
-		}
-		return wire.AppendPong(dst, context)
-	})
+	r.c.pong(context)
 	return nil
 }
 

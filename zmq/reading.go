@@ -197,7 +197,7 @@ func (c *conn) lend(r *reader) (used bool) {
 
 	tick := time.NewTimer(lendTick)
 	defer tick.Stop()
-	gone := c.gone
+	gone := c.aborted
 	for {
 		select {
 		case <-c.told:
@@ -271,6 +271,9 @@ func (q *inQueue) giveBack(c *conn, err error) {
 			err = nil
 		}
 		_ = c.nc.SetReadDeadline(time.Time{}) // on a closed connection the reader finds out
+		if c.isAborted() {
+			_ = c.nc.SetReadDeadline(longAgo) // abort may have set it just before
+		}
 	}
 	c.reading = byNobody
 	behind := c.r.behind && c.p.s.lends != always

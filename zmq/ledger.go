@@ -1,0 +1,66 @@
+package zmq
+
+// ledger remembers how the last bytes that were written to a connection were divided into messages,
+// so that a connection that breaks can tell how many messages were still on their way. It belongs to
+// the goroutine that writes.
+type ledger struct {
+	entries []ledgerEntry // the oldest first
+}
+
+// ledgerEntry is a run of bytes with n whole messages.
+type ledgerEntry struct{ n, size int }
+
+const (
+	ledgerEntries = 64      // beyond this, neighbours are joined
+	ledgerBytes   = 8 << 20 // what is further back than this has left: send buffers are smaller
+	ledgerRun     = 4 << 10 // runs are joined up to this size, so that a trickle of messages takes no memory
+)
+
+// note adds a run of bytes that was written, with n messages.
+func (l *ledger) note(n, size int) {
+	if last := len(l.entries) - 1; last >= 0 && l.entries[last].size+size <= ledgerRun {
+		l.entries[last].n += n
+		l.entries[last].size += size
+		return
+	}
+	if len(l.entries) == ledgerEntries {
+		l.compact()
+	}
+	l.entries = append(l.entries, ledgerEntry{n, size})
+}
+
+// compact forgets runs that have left long ago, or joins each two neighbours.
+func (l *ledger) compact() {
+	size, first := 0, len(l.entries)
+	for first > 0 && size < ledgerBytes {
+		first--
+		size += l.entries[first].size
+	}
+	if kept := l.entries[first:]; len(kept) <= ledgerEntries/2 {
+		l.entries = append(l.entries[:0], kept...)
+		return
+	}
+	half := l.entries[:0]
+	for i := 0; i+1 < len(l.entries); i += 2 {
+		a, b := l.entries[i], l.entries[i+1]
+		half = append(half, ledgerEntry{a.n + b.n, a.size + b.size})
+	}
+	l.entries = half
+}
+
+// within returns how many messages may have bytes among the last size bytes written: never too few.
+// If only a part of a run is among them, a message is taken for as short as it can be.
+func (l *ledger) within(size int) (n int) {
+	for i := len(l.entries) - 1; i >= 0 && size > 0; i-- {
+		e := l.entries[i]
+		if size < e.size {
+			return n + min(e.n, size/minMessage+1)
+		}
+		n += e.n
+		size -= e.size
+	}
+	return n
+}
+
+// minMessage is the size of an empty message on the wire.
+const minMessage = 2
