@@ -103,7 +103,7 @@ func (s zmqSocket) stats() SocketStats {
 	return SocketStats{
 		Sent:     st.MessagesSent,
 		Received: st.MessagesReceived,
-		Dropped:  st.Dropped,
+		Dropped:  st.Dropped + st.Discarded,
 		Queued:   st.Queued,
 		Peers:    st.Peers,
 	}

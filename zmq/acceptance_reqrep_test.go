@@ -250,7 +250,7 @@ func TestCase_spec_rep(t *testing.T) {
 				send(t, dealer, m...)
 			}
 			expect(t, rep, "good")
-			if st := rep.Stats(); st.Dropped != 4 || st.MessagesReceived != 1 {
+			if st := rep.Stats(); st.Discarded != 4 || st.MessagesReceived != 1 {
 				t.Errorf("of 4 bad messages and a good one: %+v", st)
 			}
 		})
@@ -297,7 +297,7 @@ func TestCase_req_correlate(t *testing.T) {
 				check(t, router.Send(within(t), append([][]byte{peer}, reply...)...))
 			}
 			expect(t, req, "GHI")
-			if st := req.Stats(); st.Dropped != uint64(6*(round+1)) || st.MessagesReceived != uint64(round+1) {
+			if st := req.Stats(); st.Discarded != uint64(6*(round+1)) || st.MessagesReceived != uint64(round+1) {
 				t.Errorf("of 6 bad replies and a good one in each of %d rounds: %+v", round+1, st)
 			}
 		}

@@ -19,6 +19,7 @@ type balancer struct {
 
 	mu      sync.Mutex
 	limit   int       // how many peers are served; 0 means any number
+	moves   bool      // what waits for a peer that has gone is given to others
 	lost    []segment // messages whose peer went away, and for which no other had room yet
 	dealing bool      // somebody is in roomMade
 	again   bool      // room was made meanwhile
@@ -137,9 +138,13 @@ func (b *balancer) attach(p *pipe) error {
 	return nil
 }
 
-// detach takes a pipe out of the ring, unless its queue lives on for the next connection.
+// detach takes a pipe out of the ring, unless its queue lives on for the next connection. What waits in that is given to other
+// peers, if there are any.
 func (b *balancer) detach(p *pipe) {
 	if p.keeps() {
+		if b.moves && slices.ContainsFunc(b.pipes(), (*pipe).live) {
+			b.orphaned(p.out.empty())
+		}
 		return
 	}
 	b.mu.Lock()
@@ -187,14 +192,15 @@ func (b *balancer) roomMade() {
 	b.dealing = false
 }
 
-// deal gives the messages of a lost peer to another, or drops those of a closed socket. It reports false where no peer has
-// room.
+// deal gives the messages of a lost peer to another, if possible to one that is there, or drops those of a closed socket. It
+// reports false if no peer has room.
 func (b *balancer) deal(seg segment) bool {
 	if b.s.life.Err() != nil {
 		b.s.drop([]segment{seg})
 		return true
 	}
-	return b.each(func(p *pipe) bool { return p.out.putSegment(seg, true, true) == putDone }) != nil
+	alive := slices.ContainsFunc(b.pipes(), (*pipe).live)
+	return b.each(func(p *pipe) bool { return (p.live() || !alive) && p.out.putSegment(seg, true, true) == putDone }) != nil
 }
 
 var errNoFrames = errors.New("a message has at least one frame; give it an empty one to send nothing")

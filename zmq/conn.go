@@ -175,7 +175,7 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	p.setPeer(nil, nil)
 	p.flow(false)
 	s.detached(p)
-	c.nc.Close() // now that its place is free: the peer may come back at once
+	c.nc.Close()     // now that its place is free: the peer may come back at once
 	s.announceRoom() // more may wait for a peer that is not there
 	err = c.reason(err)
 	s.emit(EventDisconnected, p.endpoint, remote, err)

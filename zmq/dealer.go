@@ -23,7 +23,7 @@ func NewDealer(cfg Config) (*Dealer, error) {
 	}
 	s.connectOnce = true
 	d := &Dealer{socket: s}
-	d.balancer.s = s
+	d.balancer.s, d.balancer.moves = s, true
 	s.pat = &d.dealer
 	return d, nil
 }

@@ -19,6 +19,8 @@ type dialer struct {
 	endpoint string          // as the user wrote it
 	life     context.Context // ends with stop
 	cancel   context.CancelFunc
+	tries    context.Context // ends with cease: no connection is made any more
+	cease    context.CancelFunc
 	ended    chan struct{}
 	linked   chan *inprocLink // of capacity one; inproc: the endpoint was bound
 }
@@ -29,6 +31,7 @@ func newDialer(s *socket, ep endpoint, name string, alias []byte) *dialer {
 	d := &dialer{s: s, ep: ep, endpoint: name, pipe: newPipe(s, name), ended: make(chan struct{}), linked: make(chan *inprocLink, 1)}
 	d.pipe.dialed, d.pipe.alias = true, alias
 	d.life, d.cancel = context.WithCancel(s.life)
+	d.tries, d.cease = context.WithCancel(d.life)
 	if s.cfg.Immediate {
 		d.pipe.out.close()
 	}
@@ -50,6 +53,9 @@ func (d *dialer) start() {
 	}
 	s.wg.Go(func() {
 		keep()
+		if d.tries.Err() != nil && d.life.Err() == nil {
+			d.forget()
+		}
 		close(d.ended)
 		s.changed.wakeAll()
 	})
@@ -82,12 +88,12 @@ func (d *dialer) keepStream() {
 		if established {
 			wait = s.cfg.ReconnectInterval
 		}
-		if wait < 0 {
+		if wait < 0 || d.tries.Err() != nil {
 			d.giveUp(err)
 			return
 		}
 		s.emit(EventConnectRetried, d.endpoint, "", err)
-		if !pause(d.life, spread(wait, err)) {
+		if !pause(d.tries, spread(wait, err)) && d.life.Err() != nil {
 			return
 		}
 		wait = longer(wait, s.cfg.ReconnectMax)
@@ -121,12 +127,17 @@ func (d *dialer) giveUp(err error) {
 	}
 	s.mu.Unlock()
 	d.cancel()
-	d.pipe.over.Store(true)
-	s.pat.detach(d.pipe)
-	s.dropPipe(d.pipe)
+	d.forget()
 	if mine { // else somebody is about to end it, and waits for what is queued
 		s.emit(EventClosed, d.endpoint, "", err)
 	}
+}
+
+// forget gives up the pipe, when there will be no further connection.
+func (d *dialer) forget() {
+	d.pipe.over.Store(true)
+	d.s.pat.detach(d.pipe)
+	d.s.dropPipe(d.pipe)
 }
 
 // finished reports whether a closing socket, or one that disconnects, has no more to do here.
@@ -144,7 +155,7 @@ func (d *dialer) finished() bool {
 func (d *dialer) connect() (established bool, err error) {
 	dial := net.Dialer{Timeout: d.s.cfg.HandshakeTimeout, KeepAliveConfig: d.s.cfg.KeepAlive}
 	network, address := d.ep.address()
-	nc, err := dial.DialContext(d.life, network, address)
+	nc, err := dial.DialContext(d.tries, network, address)
 	if err != nil {
 		return false, err
 	}

@@ -48,17 +48,28 @@ func (s *socket) addListener(l listener, resolved string) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.mu.Lock()
-	closing := s.closing.Load()
-	if !closing {
+	err := s.refuseEndpoint()
+	if err == nil {
 		s.listeners[resolved] = l
 	}
 	s.mu.Unlock()
-	if closing {
+	if err != nil {
 		l.stop()
-		return ErrClosed
+		return err
 	}
 	s.emit(EventListening, resolved, "", nil)
 	l.start()
+	return nil
+}
+
+// refuseEndpoint returns why no endpoint can be added any more. mu is held.
+func (s *socket) refuseEndpoint() error {
+	switch {
+	case s.closing.Load():
+		return ErrClosed
+	case s.drained:
+		return ErrDrained
+	}
 	return nil
 }
 
@@ -80,6 +91,10 @@ func (s *socket) connect(endpoint string, alias []byte) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.mu.Lock()
+	if err := s.refuseEndpoint(); err != nil {
+		s.mu.Unlock()
+		return s.opError("connect", endpoint, err)
+	}
 	if s.connectOnce && len(s.dialers[endpoint]) > 0 {
 		s.mu.Unlock()
 		return nil

@@ -12,6 +12,18 @@ import (
 // errors.Is(err, net.ErrClosed) holds for it.
 var ErrClosed = fmt.Errorf("zmq: socket closed: %w", net.ErrClosed)
 
+// ErrDrained is what Recv fails with when Drain has ended and everything that came was handed out, and Bind and Connect when a
+// Drain has begun. errors.Is(err, ErrClosed) holds for it, so that a loop that ends with the socket ends here too.
+var ErrDrained error = drainedError{}
+
+type drainedError struct{}
+
+// Error says that nothing more will come.
+func (drainedError) Error() string { return "zmq: socket drained: nothing more will come" }
+
+// Is makes the error an ErrClosed.
+func (drainedError) Is(target error) bool { return target == ErrClosed || target == net.ErrClosed }
+
 // ErrMessageTooLarge is what Send returns for a message over Config.MaxMessageSize; nothing of it was sent. It is also why
 // a peer is disconnected that sends one.
 var ErrMessageTooLarge = errors.New("zmq: message larger than Config.MaxMessageSize")

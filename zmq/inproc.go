@@ -288,7 +288,7 @@ func (d *dialer) keepInproc(link *inprocLink, refused bool) {
 	for {
 		if link == nil && !refused {
 			if link, refused = d.awaitLink(); link == nil && !refused {
-				return
+				return // there will be no other
 			}
 		}
 		if link != nil {
@@ -296,13 +296,16 @@ func (d *dialer) keepInproc(link *inprocLink, refused bool) {
 				return
 			}
 		}
-		if d.s.cfg.ReconnectInterval < 0 {
+		if d.s.cfg.ReconnectInterval < 0 || d.tries.Err() != nil {
 			d.giveUp(nil)
 			return
 		}
 		d.s.emit(EventConnectRetried, d.endpoint, "", nil)
-		if refused && !pause(d.life, spread(d.s.cfg.ReconnectInterval, nil)) {
-			return
+		if refused && !pause(d.tries, spread(d.s.cfg.ReconnectInterval, nil)) {
+			if d.life.Err() != nil {
+				return
+			}
+			continue
 		}
 		link, refused = inprocs.connect(d)
 	}
@@ -313,7 +316,7 @@ func (d *dialer) awaitLink() (link *inprocLink, refused bool) {
 	select {
 	case link = <-d.linked:
 		return link, link == nil
-	case <-d.life.Done():
+	case <-d.tries.Done():
 		if link = inprocs.forget(d); link != nil {
 			link.part()
 		}

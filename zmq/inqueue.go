@@ -16,6 +16,8 @@ type inQueue struct {
 	cur      *inbox                  // next to be served; nil when all are empty
 	accept   func(first []byte) bool // filter on receipt by the first frame, called with mu held; nil accepts everything
 	closed   bool
+	finished bool   // nothing more is to come: a Drain has ended
+	emptied  func() // called with mu held when the last message of a finished queue was handed out
 	received uint64
 	bytes    uint64
 
@@ -23,8 +25,8 @@ type inQueue struct {
 	goneSize int                 // their bytes
 	held     map[*inbox]struct{} // whose readers wait because of those
 
-	hands   []*handful // of loops, and those that loops have left
-	dropped *atomic.Uint64
+	hands     []*handful // of loops, and those that loops have left
+	discarded *atomic.Uint64
 
 	sources
 }
@@ -112,6 +114,7 @@ func (q *inQueue) tryRecv() (Message, *pipe, error) {
 	}
 	q.taken(in, 1, len(m.wire))
 	more := q.cur != nil
+	q.tellEmpty()
 	q.mu.Unlock()
 	if more {
 		q.arrived.wake(1) // a wake stands for any number of messages: pass it on
@@ -141,10 +144,14 @@ func (q *inQueue) search() (m Message, from *pipe, err error) {
 		from = in.p
 		q.taken(in, 1, len(m.wire))
 	}
-	if q.closed {
-		err = ErrClosed
-	}
 	more := q.cur != nil || q.handsHold()
+	switch {
+	case q.closed:
+		err = ErrClosed
+	case q.finished && m.slab == nil && !more:
+		err = ErrDrained
+	}
+	q.tellEmpty()
 	q.mu.Unlock()
 	if more {
 		q.arrived.wake(1) // a wake stands for any number of messages: pass it on
@@ -247,7 +254,7 @@ func (in *inbox) unblock() {
 // refill takes over what waits in an inproc peer's queue, if there is one, and reports whether that made room for which
 // a sender waits.
 func (in *inbox) refill() (asked bool) {
-	if in.source == nil {
+	if in.source == nil || in.q.finished {
 		return false
 	}
 	return in.fetch(in.source)
@@ -303,7 +310,7 @@ func (in *inbox) push(seg segment) (awaited bool) {
 	if q.closed {
 		q.mu.Unlock()
 		seg.slab.release(seg.n)
-		in.p.s.dropped.Add(uint64(seg.n))
+		q.discarded.Add(uint64(seg.n))
 		return false
 	}
 	in.add(seg)
@@ -379,6 +386,10 @@ func (in *inbox) capacity(ask bool) int {
 	if q.closed {
 		return unlimited
 	}
+	if q.finished {
+		in.blocked = in.blocked || ask // until the queue is closed
+		return 0
+	}
 	if q.goneN >= cfg.RecvHWM || q.goneSize >= cfg.RecvHWMBytes {
 		if ask && q.held == nil {
 			q.held = map[*inbox]struct{}{}
@@ -400,13 +411,13 @@ func (in *inbox) capacity(ask bool) int {
 	return free
 }
 
-// reject counts a message as dropped that was received, of size bytes, and that the pattern does not hand on.
+// reject counts a message as discarded that was received, of size bytes, and that the pattern does not hand on.
 func (s *socket) reject(m *Message, size int) {
 	s.in.mu.Lock()
 	s.in.received--
 	s.in.bytes -= uint64(size)
 	s.in.mu.Unlock()
-	s.dropped.Add(1)
+	s.discarded.Add(1)
 	m.Release()
 }
 
@@ -418,7 +429,7 @@ func (q *inQueue) discard() {
 		if asked := in.refill(); asked {
 			roomy = append(roomy, in.source.s)
 		}
-		in.p.s.dropped.Add(uint64(in.drop()))
+		q.discarded.Add(uint64(in.drop()))
 		in.unblock()
 		if in = in.next; in == q.cur {
 			break
@@ -442,7 +453,7 @@ func (in *inbox) excess() (n, size int) {
 func (q *inQueue) close() {
 	q.mu.Lock()
 	q.closed = true
-	q.dropped.Add(uint64(q.dropHands()))
+	q.discarded.Add(uint64(q.dropHands()))
 	if q.solo != nil {
 		q.solo.recall()
 	}
@@ -452,7 +463,7 @@ func (q *inQueue) close() {
 	for q.cur != nil {
 		in := q.cur
 		q.leave(in)
-		in.p.s.dropped.Add(uint64(in.drop()))
+		q.discarded.Add(uint64(in.drop()))
 		in.unblock()
 	}
 	for in := range q.held {

@@ -188,7 +188,8 @@ func (q *inQueue) refill(h *handful) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	h.n = 0
-	if !q.closed && !q.cfg.Conflate && !q.handsHold() && q.arrived.n.Load() == 0 {
+	q.tellEmpty()
+	if !q.closed && !q.finished && !q.cfg.Conflate && !q.handsHold() && q.arrived.n.Load() == 0 {
 		h.n = int32(q.takeMany(h.all[:], aheadBytes))
 	}
 	h.next.Store(0)

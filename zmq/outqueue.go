@@ -352,6 +352,13 @@ func (q *outQueue) close() []segment {
 	return q.remove()
 }
 
+// empty takes out what waits.
+func (q *outQueue) empty() []segment {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.remove()
+}
+
 // restart makes the queue ready for a new connection: messages are accepted, and no command of an earlier connection is
 // left.
 func (q *outQueue) restart() {

@@ -15,7 +15,7 @@ func NewPush(cfg Config) (*Push, error) {
 		return nil, err
 	}
 	p := &Push{socket: s}
-	p.balancer.s = s
+	p.balancer.s, p.balancer.moves = s, true
 	s.pat = &p.balancer
 	return p, nil
 }

@@ -91,7 +91,7 @@ func TestPutBack(t *testing.T) {
 
 func testInbox(cfg Config) *inbox {
 	s := &socket{cfg: cfg}
-	s.in = &inQueue{cfg: &s.cfg, dropped: &s.dropped}
+	s.in = &inQueue{cfg: &s.cfg, discarded: &s.discarded, emptied: func() {}}
 	return newInbox(&pipe{s: s})
 }
 

@@ -174,7 +174,7 @@ func (q *inQueue) watch(ctx context.Context) {
 func (c *conn) mayLend(r *reader) bool {
 	q, s := c.p.in.q, c.p.s
 	switch {
-	case q.solo != c || q.closed || s.lends == never || s.lends == awaited && r.full:
+	case q.solo != c || q.closed || q.finished || s.lends == never || s.lends == awaited && r.full:
 		return false
 	case s.kind == "REQ" && c.glance == nil: // it must be able to look before it sends
 		return false
@@ -234,7 +234,7 @@ func (c *conn) lend(r *reader) (used bool) {
 func (q *inQueue) readSelf(ctx context.Context, w *waiter) bool {
 	q.mu.Lock()
 	c := q.solo
-	if c == nil || c.reading != byNobody || q.cur != nil || q.closed || q.handsHold() || w != nil && len(w.ready) > 0 || ctx.Err() != nil {
+	if c == nil || c.reading != byNobody || q.cur != nil || q.closed || q.finished || q.handsHold() || w != nil && len(w.ready) > 0 || ctx.Err() != nil {
 		q.mu.Unlock() // an interruption that came before would not be noticed
 		return false
 	}
@@ -278,7 +278,7 @@ func (q *inQueue) giveBack(c *conn, err error) {
 	c.reading = byNobody
 	behind := c.r.behind && c.p.s.lends != always
 	switch {
-	case err != nil || q.closed || q.solo != c || behind:
+	case err != nil || q.closed || q.finished || q.solo != c || behind:
 		c.readErr = err
 		c.r.awaited = c.r.awaited && !behind
 		c.giveToReader()

@@ -32,6 +32,7 @@ func (q *inQueue) takeWaiting(into []Message) (n int) {
 	q.mu.Lock()
 	if !q.closed && !q.handsHold() {
 		n = q.takeMany(into, math.MaxInt)
+		q.tellEmpty()
 	}
 	more := q.cur != nil
 	q.mu.Unlock()

@@ -149,7 +149,7 @@ func pullRestarts(t *testing.T, endpoint string) {
 			add(recv(t, pull))
 		}
 		check(t, pull.Close())
-		dropped += int(pull.Stats().Dropped)
+		dropped += int(pull.Stats().Discarded)
 		pull = must(zmq.NewPull(cfg))(t)
 		eventually(t, "the endpoint is free again", func() bool {
 			_, err := pull.Bind(at)

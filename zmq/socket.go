@@ -32,6 +32,7 @@ type socket struct {
 	messagesSent  atomic.Uint64
 	bytesSent     atomic.Uint64
 	dropped       atomic.Uint64
+	discarded     atomic.Uint64
 	undelivered   atomic.Uint64 // of those sent: not known to have left when the socket gave them up
 	unconfirmed   atomic.Uint64
 	eventsDropped atomic.Uint64
@@ -51,7 +52,8 @@ type socket struct {
 	pipes     map[*pipe]struct{}
 	listeners map[string]listener
 	dialers   map[string][]*dialer
-	peers     int // pipes with a peer behind them
+	peers     int  // pipes with a peer behind them
+	drained   bool // a Drain has begun: no more endpoints
 }
 
 // pattern is what tells one type of socket from another. Its methods are called from many goroutines, without locks held.
@@ -102,7 +104,7 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 		dialers:   map[string][]*dialer{},
 	}
 	if receives {
-		s.in = &inQueue{cfg: &s.cfg, dropped: &s.dropped}
+		s.in = &inQueue{cfg: &s.cfg, discarded: &s.discarded, emptied: s.changed.wakeAll}
 	}
 	s.cfg.Conflate = s.cfg.Conflate && slices.Contains([]string{"PUSH", "PULL", "PUB", "SUB", "DEALER"}, kind)
 	s.publishes = kind == "PUB" || kind == "XPUB"
@@ -316,6 +318,9 @@ func (s *socket) allPipes() []*pipe {
 // drainAll drains every pipe of a closing socket. Messages of lost peers are waited for as long as one of the dialers may
 // find a peer for them.
 func (s *socket) drainAll(dialers map[string][]*dialer) {
+	if s.sink {
+		return
+	}
 	s.drain(s.linger, s.allPipes(), func() bool {
 		if s.pat.orphans() == 0 {
 			return true
@@ -332,9 +337,6 @@ func (s *socket) drainAll(dialers map[string][]*dialer) {
 // drain waits until everything queued in the pipes is sent, their connections are closed in good order, and also holds; or
 // until ctx ends.
 func (s *socket) drain(ctx context.Context, pipes []*pipe, also func() bool) {
-	if s.sink {
-		return
-	}
 	for _, p := range pipes {
 		p.drain()
 	}
@@ -356,7 +358,8 @@ type Stats struct {
 	Unconfirmed      uint64 // of MessagesSent: on their way when their connection broke, so that the peer may not have them
 	MessagesReceived uint64 // messages that Recv returned
 	BytesReceived    uint64 // their size with frame headers
-	Dropped          uint64 // messages given up: for a full peer (PUB), or not known to have left at the end of Close
+	Dropped          uint64 // messages of Send given up: for a full peer (PUB), or not known to have left at the end of Close
+	Discarded        uint64 // messages that came and were not handed out: at Close, or because they were no request or reply
 	EventsDropped    uint64 // events that Config.Events had no room for
 	Queued           int    // messages that wait to be sent or are being written, now
 	Peers            int    // peers with a completed handshake, now
@@ -376,7 +379,7 @@ func (s *socket) Stats() Stats {
 	undelivered := s.undelivered.Load()
 	st.MessagesSent, st.BytesSent = s.messagesSent.Load()-undelivered, s.bytesSent.Load()
 	st.Dropped, st.EventsDropped = s.dropped.Load()+undelivered, s.eventsDropped.Load()
-	st.Unconfirmed = s.unconfirmed.Load()
+	st.Unconfirmed, st.Discarded = s.unconfirmed.Load(), s.discarded.Load()
 	s.mu.Lock()
 	st.Peers = s.peers
 	s.mu.Unlock()
