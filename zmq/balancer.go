@@ -15,13 +15,14 @@ type balancer struct {
 	noPattern
 	s    *socket
 	turn atomic.Uint32
-	ring atomic.Pointer[[]*pipe] // those that may be sent to; replaced, never changed
+	ring atomic.Pointer[[]*pipe] // those that are sent to; replaced, never changed
 
 	mu      sync.Mutex
+	known   []*pipe   // all
 	limit   int       // how many peers are served; 0 means any number
-	moves   bool      // what waits for a peer that has gone is given to others
+	moves   bool      // while other peers are there, one that has gone gets nothing, and what waits for it is given to them
 	lost    []segment // messages whose peer went away, and for which no other had room yet
-	dealing bool      // somebody is in roomMade
+	dealing bool      // a roomMade is under way
 	again   bool      // room was made meanwhile
 }
 
@@ -122,35 +123,50 @@ func (b *balancer) open(p *pipe) { _ = b.attach(p) } // where there is a limit, 
 
 var errTaken = errors.New("the socket has its peer already")
 
-// attach puts a pipe into the ring.
+// attach makes a pipe known.
 func (b *balancer) attach(p *pipe) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	pipes := b.pipes()
 	switch {
-	case p.over.Load() || slices.Contains(pipes, p):
-	case b.limit > 0 && len(pipes) >= b.limit:
+	case p.over.Load():
+		return nil
+	case slices.Contains(b.known, p):
+	case b.limit > 0 && len(b.known) >= b.limit:
 		return errTaken
 	default:
-		pipes = append(slices.Clip(pipes), p)
-		b.ring.Store(&pipes)
+		b.known = append(b.known, p)
 	}
+	p.away = false
+	b.turnTo()
 	return nil
 }
 
-// detach takes a pipe out of the ring, unless its queue lives on for the next connection. What waits in that is given to other
-// peers, if there are any.
+// detach forgets a pipe, unless its queue lives on for the next connection.
 func (b *balancer) detach(p *pipe) {
-	if p.keeps() {
-		if b.moves && slices.ContainsFunc(b.pipes(), (*pipe).live) {
-			b.orphaned(p.out.empty())
-		}
-		return
-	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	pipes := slices.DeleteFunc(slices.Clone(b.pipes()), func(other *pipe) bool { return other == p })
-	b.ring.Store(&pipes)
+	if p.keeps() {
+		p.away = b.moves
+	} else {
+		b.known = slices.DeleteFunc(b.known, func(other *pipe) bool { return other == p })
+	}
+	b.turnTo()
+	moves := p.away && !slices.Contains(b.pipes(), p)
+	b.mu.Unlock()
+	if moves {
+		b.s.abandon(p) // which also refuses what a sender is about to put there
+	}
+}
+
+// turnTo chooses who is sent to: those that are not away, or all, if there are no others. mu is held.
+func (b *balancer) turnTo() {
+	ring := slices.DeleteFunc(slices.Clone(b.known), func(p *pipe) bool { return p.away })
+	if len(ring) == 0 {
+		ring = slices.Clone(b.known)
+		for _, p := range ring {
+			p.out.reopen()
+		}
+	}
+	b.ring.Store(&ring)
 }
 
 func (b *balancer) orphaned(segs []segment) {
@@ -192,15 +208,14 @@ func (b *balancer) roomMade() {
 	b.dealing = false
 }
 
-// deal gives the messages of a lost peer to another, if possible to one that is there, or drops those of a closed socket. It
+// deal gives the messages of a lost peer to another, or drops those of a closed socket. It
 // reports false if no peer has room.
 func (b *balancer) deal(seg segment) bool {
 	if b.s.life.Err() != nil {
 		b.s.drop([]segment{seg})
 		return true
 	}
-	alive := slices.ContainsFunc(b.pipes(), (*pipe).live)
-	return b.each(func(p *pipe) bool { return (p.live() || !alive) && p.out.putSegment(seg, true, true) == putDone }) != nil
+	return b.each(func(p *pipe) bool { return p.out.putSegment(seg, true, true) == putDone }) != nil
 }
 
 var errNoFrames = errors.New("a message has at least one frame; give it an empty one to send nothing")

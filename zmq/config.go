@@ -62,14 +62,20 @@ type Config struct {
 	// Without it messages are queued for an endpoint as soon as Connect was called, and wait there for the peer.
 	Immediate bool
 
-	// KeepAlive is TCP's own, for peers that vanish without a word. The zero value is Go's default: probes after 15 s.
+	// KeepAlive is TCP's own, for peers that vanish without a word. The zero value is Go's default: probes after 15 s, and
+	// each 15 s after that; after 9 without an answer the connection ends. Since TCP sends no probes while data is on its way,
+	// the same time (150 s) is also how long data may be on its way without any sign of the peer's system (Linux). A peer
+	// whose program is slow, or stopped, is not concerned: its system goes on answering. Heartbeats notice more, and sooner.
 	KeepAlive net.KeepAliveConfig
 
 	// HeartbeatInterval is how often a PING is sent to each peer. 0 means never.
 	HeartbeatInterval time.Duration
 
-	// HeartbeatTimeout is how long after a PING a peer is taken for dead, and disconnected, from which nothing has come.
-	// 0 means HeartbeatInterval.
+	// HeartbeatTimeout is how long a PING may be without an answer before the peer is disconnected. Anything that comes from
+	// the peer is an answer. The time begins anew while messages that are held up by a slow network or a slow peer go on
+	// leaving, and while a full receive queue keeps this socket from reading. So a peer that vanishes is disconnected within
+	// HeartbeatInterval and HeartbeatTimeout; one that is slow is not. Peers of ZMTP 3.0 that have never answered a PING are
+	// not judged by silence, since libzmq before 4.2 does not know it. 0 means HeartbeatInterval.
 	HeartbeatTimeout time.Duration
 
 	// HeartbeatTTL asks the peers to disconnect when nothing has come from this socket for so long, in steps of a tenth of

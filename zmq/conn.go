@@ -36,7 +36,8 @@ type conn struct {
 	now     *nowait  // for writes that do not wait; nil where there are none
 	pend    pending  // what such a write has left for the writer
 	parts   [][]byte // memory for such writes
-	written ledger   // of what the system has taken; of whoever has the writer's part
+	unacked unackedSince
+	written ledger // of what the system has taken; of whoever has the writer's part
 
 	told chan struct{} // of capacity one: something has become of the reader's part while it was lent; nil where nobody receives
 
@@ -126,7 +127,9 @@ func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
 	return c
 }
 
-// run attaches the connection to its pipe until it ends, and returns why it ended. It reports false where the socket does
+// run attaches the connection to its pipe until it ends, and returns why it ended. The caller closes the network connection
+// when the place of the peer is free and what waited for it is given to others: a peer that sees the end may come back at once.
+// It reports false where the socket does
 // not want the peer.
 func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	remote := c.nc.RemoteAddr().String()
@@ -148,6 +151,9 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	s.emit(EventHandshakeSucceeded, p.endpoint, remote, nil)
 
 	defer c.beat()()
+	if c.sys != nil && c.sys.stream {
+		s.watchAcks()
+	}
 
 	if !s.publishes { // a publisher must not wait for the system once for each subscriber
 		if c.now = newNowait(c.nc); c.now != nil {
@@ -175,7 +181,6 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	p.setPeer(nil, nil)
 	p.flow(false)
 	s.detached(p)
-	c.nc.Close()     // now that its place is free: the peer may come back at once
 	s.announceRoom() // more may wait for a peer that is not there
 	err = c.reason(err)
 	s.emit(EventDisconnected, p.endpoint, remote, err)
@@ -435,7 +440,7 @@ func (c *conn) sayGoodbye() {
 }
 
 // goodbye is how long a peer that has everything may take to end its side.
-const goodbye = 100 * time.Millisecond
+const goodbye = 250 * time.Millisecond
 
 // pollMost is the longest wait between two looks at what the system does not announce.
 const pollMost = 50 * time.Millisecond

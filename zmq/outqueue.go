@@ -352,11 +352,12 @@ func (q *outQueue) close() []segment {
 	return q.remove()
 }
 
-// empty takes out what waits.
-func (q *outQueue) empty() []segment {
+// reopen has messages accepted again.
+func (q *outQueue) reopen() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.remove()
+	q.shut = false
+	q.note()
+	q.mu.Unlock()
 }
 
 // restart makes the queue ready for a new connection: messages are accepted, and no command of an earlier connection is

@@ -15,6 +15,8 @@ type pipe struct {
 	in       *inbox // nil where the pattern consumes what peers send
 	round    uint64 // of the last message for this peer; guarded by the distributor's mu
 
+	away bool // the peer has gone, and others are sent to instead; guarded by the balancer's mu
+
 	alias []byte // routing id that the user gave the peer: ROUTER
 
 	over atomic.Bool // the endpoint was given up: there will be no further connection

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/experimance/experimance-go/internal/zmtp"
 )
@@ -43,6 +44,9 @@ type socket struct {
 	hurry  context.CancelFunc
 	wg     sync.WaitGroup // every goroutine of the socket, and the calls that add some
 	done   chan struct{}  // closed when Close has finished
+
+	ackMu    sync.Mutex
+	ackTimer *time.Timer // runs checkAcks; nil while there are no tcp connections
 
 	changing sync.Mutex // held while an endpoint is added or taken away, the start of its service included
 
@@ -299,6 +303,7 @@ func (s *socket) shutdown() {
 		p.cut(net.ErrClosed)
 	}
 	s.wg.Wait()
+	s.endAcks()
 	for _, p := range s.allPipes() {
 		s.dropPipe(p)
 	}
