@@ -1,6 +1,7 @@
 package zmq
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -12,41 +13,43 @@ type waitList struct {
 
 	mu      sync.Mutex
 	waiters []*waiter
+	spare   []*waiter // removed ones, for the next add
 }
 
+// waiter has a channel, so it is reused by its own list only: a pool of the process would carry the channels of a bubble of
+// testing/synctest to sockets outside of it, and the other way round.
 type waiter struct {
 	ready chan struct{} // of capacity one
 }
 
-var waiterPool = sync.Pool{New: func() any { return &waiter{ready: make(chan struct{}, 1)} }}
-
-// add puts a new waiter at the end of the list.
+// add puts a waiter at the end of the list.
 func (l *waitList) add() *waiter {
-	w := waiterPool.Get().(*waiter)
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	var w *waiter
+	if last := len(l.spare) - 1; last >= 0 {
+		w, l.spare = l.spare[last], l.spare[:last]
+	} else {
+		w = &waiter{ready: make(chan struct{}, 1)}
+	}
 	l.waiters = append(l.waiters, w)
 	l.n.Store(int32(len(l.waiters)))
-	l.mu.Unlock()
 	return w
 }
 
-// remove takes w out of the list and gives it back. A wake that w got and did not use is passed to the next waiter.
+// remove takes w out of the list. A wake that w got and did not use is passed to the next waiter.
 func (l *waitList) remove(w *waiter) {
 	l.mu.Lock()
-	for i, other := range l.waiters {
-		if other == w {
-			l.waiters = append(l.waiters[:i], l.waiters[i+1:]...)
-			break
-		}
-	}
+	defer l.mu.Unlock()
+	i := slices.Index(l.waiters, w)
+	l.waiters = slices.Delete(l.waiters, i, i+1)
 	l.n.Store(int32(len(l.waiters)))
-	l.mu.Unlock()
 	select {
 	case <-w.ready:
-		l.wake(1)
+		l.signal(1)
 	default:
 	}
-	waiterPool.Put(w)
+	l.spare = append(l.spare, w)
 }
 
 // wake wakes up to n waiters, those first that wait longest. They stay in the list until they remove themselves.
@@ -59,10 +62,15 @@ func (l *waitList) wake(n int) bool {
 	return waited
 }
 
-// rouse is wake where there may be waiters.
+// rouse is wake if there may be waiters.
 func (l *waitList) rouse(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.signal(n)
+}
+
+// signal is wake with mu held.
+func (l *waitList) signal(n int) {
 	for _, w := range l.waiters {
 		if n <= 0 {
 			return
