@@ -52,19 +52,24 @@ func (r *calmReader) Read(b []byte) (int, error) {
 	r.buf = b
 	err := r.raw.Read(r.call)
 	r.buf = nil
-	var op *net.OpError
 	switch {
-	case errors.As(err, &op):
-		op.Op = "read" // instead of "raw-read"
-		return 0, op
 	case err != nil:
-		return 0, err
+		return 0, asRead(err)
 	case r.err != nil:
 		return 0, &net.OpError{Op: "read", Net: "tcp", Source: r.nc.LocalAddr(), Addr: r.nc.RemoteAddr(), Err: os.NewSyscallError("read", r.err)}
 	case r.n == 0 && len(b) > 0:
 		return 0, io.EOF
 	}
 	return r.n, nil
+}
+
+// asRead returns an error of RawConn.Read as net.Conn.Read has it.
+func asRead(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		op.Op = "read" // instead of "raw-read"
+		return op
+	}
+	return err
 }
 
 // readOnce reports false where there is nothing to read.

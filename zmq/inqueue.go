@@ -44,6 +44,7 @@ type inbox struct {
 	maxSize int
 	gone    bool  // the peer will not send any more
 	source  *pipe // inproc: the peer's pipe, whose outQueue is taken when the inbox is empty
+	spare   batch // inproc: memory of the last batch that was taken, for the next
 	next    *inbox
 	prev    *inbox
 
@@ -262,7 +263,7 @@ func (in *inbox) refill() (asked bool) {
 
 // fetch moves what waits in p's queue to the inbox. mu is held.
 func (in *inbox) fetch(p *pipe) (asked bool) {
-	b := p.out.take(batch{})
+	b := p.out.take(in.spare)
 	size := 0
 	for _, seg := range b.segs {
 		size += seg.size()
@@ -270,6 +271,8 @@ func (in *inbox) fetch(p *pipe) (asked bool) {
 		seg.slab.retain(seg.n - 1)
 		in.add(seg)
 	}
+	clear(b.segs)
+	in.spare = batch{segs: b.segs[:0]}
 	p.sent(b.n, size)
 	p.out.sent()
 	return b.asked

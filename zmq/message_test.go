@@ -184,3 +184,44 @@ func TestNoAllocations(t *testing.T) {
 		}
 	}
 }
+
+// Waiting costs no allocation either: here each Recv and each Send of one side waits for the other.
+func TestWaitingDoesNotAllocate(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes pools forget on purpose")
+	}
+	for carrier, endpoint := range endpoints(t) {
+		t.Run(carrier, func(t *testing.T) {
+			a, b := must(zmq.NewPair(zmq.Config{}))(t), must(zmq.NewPair(zmq.Config{}))(t)
+			closing(t, a)
+			closing(t, b)
+			pair(t, a, b, endpoint)
+			ctx, body := within(t), make([]byte, 16)
+			const rounds = 500
+			turn := func(s *zmq.Pair) {
+				m, err := s.Recv(ctx)
+				if err != nil {
+					t.Error(err)
+				}
+				m.Release()
+				if err := s.Send(ctx, body); err != nil {
+					t.Error(err)
+				}
+			}
+			go func() {
+				for range rounds * 21 { // AllocsPerRun warms up once
+					turn(b)
+				}
+			}()
+			check(t, a.Send(ctx, body))
+			allocs := testing.AllocsPerRun(20, func() {
+				for range rounds {
+					turn(a)
+				}
+			})
+			if perRound := allocs / rounds; perRound > 0.1 {
+				t.Errorf("%.2f allocations for each round trip", perRound)
+			}
+		})
+	}
+}
