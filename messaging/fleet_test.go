@@ -160,6 +160,35 @@ func TestWorkerErrors(t *testing.T) {
 	})
 }
 
+// TestWorkerCountsErrorsBeforeItTells looks at the statistics when the result of a task that failed is made: whoever gets it
+// must find the error counted.
+func TestWorkerCountsErrorsBeforeItTells(t *testing.T) {
+	t.Parallel()
+	c := newController(t, "inproc", freeAddress("inproc")[1:])
+	run(t, c)
+	type counts struct{ failed, bad, errors uint64 }
+	told := make(chan counts, 1)
+	var w *messaging.Worker
+	cfg := workerConfig(c)
+	cfg.ErrorResult = func(messaging.Delivery, error) any {
+		told <- counts{w.PullStats().Failed, w.PullStats().Bad, w.Stats().Errors}
+		panic("no result")
+	}
+	w = newWorker(t, cfg)
+	check(t, messaging.HandleWork(w, func(context.Context, task) (*result, error) { return nil, errors.New("no paint") }))
+	run(t, w)
+	for i, want := range []counts{{failed: 1, errors: 1}, {failed: 2, errors: 3}} { // each panic is an error, too
+		check(t, c.Push(testContext(t), task{ID: i}))
+		if got := receive(t, told); got != want {
+			t.Errorf("task %d: counted %+v, want %+v", i, got, want)
+		}
+	}
+	check(t, c.PushRaw(testContext(t), []byte(`{"task_id":"two"}`)))
+	if got, want := receive(t, told), (counts{failed: 2, bad: 1, errors: 4}); got != want {
+		t.Errorf("bad task: counted %+v, want %+v", got, want)
+	}
+}
+
 func TestWorkerWithoutErrorResultPushesNone(t *testing.T) {
 	t.Parallel()
 	c := newController(t, "inproc", freeAddress("inproc")[1:])

@@ -1,7 +1,6 @@
 package messaging
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +31,8 @@ type WorkerConfig struct {
 	Concurrency int
 
 	// ErrorResult makes the result of a task that failed: its handler returned an error or panicked, or it could not be
-	// decoded. The task's Delivery is valid until it returns; nil means no result. The error is counted and recorded in
-	// any case. Default: no results of tasks that failed.
+	// decoded. The task's Delivery is valid until it returns; nil means no result. The error has been counted and recorded
+	// when it is called. A panic is recorded as one more error. Default: no results of tasks that failed.
 	ErrorResult func(task Delivery, err error) any
 
 	Config
@@ -141,19 +140,22 @@ func (w *Worker) handleTask(h func(context.Context, Delivery) (any, error)) erro
 			result, err = h(ctx, task)
 			return err
 		})
-		if err != nil {
-			result = nil
-			if w.errorResult != nil {
-				result = w.errorResult(task, err)
-			}
+		if err == nil {
+			return w.pushResult(ctx, result)
 		}
-		lost := w.pushResult(ctx, result)
-		if err != nil && lost != nil {
-			w.RecordError(lost)
-			return err
-		}
-		return cmp.Or(err, lost)
+		w.tasks.receiver.record(err) // before the result tells others of it
+		w.RecordError(w.pushErrorResult(ctx, task, err))
+		return nil
 	})
+}
+
+// pushErrorResult pushes the result of a task that failed with err. A panic of WorkerConfig.ErrorResult is returned as an
+// error.
+func (w *Worker) pushErrorResult(ctx context.Context, task Delivery, err error) error {
+	if w.errorResult == nil {
+		return nil
+	}
+	return protect("ErrorResult", func() error { return w.pushResult(ctx, w.errorResult(task, err)) })
 }
 
 // pushResult pushes a result that is not nil. The end of ctx, which the stop of the service brings, does not keep a result
