@@ -92,11 +92,25 @@ func (s *Service) RecordFatal(err error) {
 	}
 }
 
+// record notes err and logs it.
 func (s *Service) record(status Status, err error) {
+	s.note(status, err)
+	s.logRecorded(status, err)
+}
+
+// note counts err and remembers it. A caller that is about to tell of a state to which err has led holds the service's mutex
+// over both, so that whoever sees the state finds the error.
+func (s *Service) note(status Status, err error) {
+	if err != nil {
+		s.health.add(ErrorRecord{Time: time.Now(), Status: status, Err: err})
+	}
+}
+
+// logRecorded logs an error that was noted. It is called without locks held.
+func (s *Service) logRecorded(status Status, err error) {
 	if err == nil {
 		return
 	}
-	s.health.add(ErrorRecord{Time: time.Now(), Status: status, Err: err})
 	level := slog.LevelError
 	if status == StatusWarning {
 		level = slog.LevelWarn

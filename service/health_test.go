@@ -43,6 +43,70 @@ func TestStatusIsTheWorst(t *testing.T) {
 	want(service.StatusHealthy, 0, 0)
 }
 
+// onRecord is a log handler that looks at each record.
+type onRecord func(slog.Record)
+
+func (onRecord) Enabled(context.Context, slog.Level) bool        { return true }
+func (f onRecord) Handle(_ context.Context, r slog.Record) error { f(r); return nil }
+func (f onRecord) WithAttrs([]slog.Attr) slog.Handler            { return f }
+func (f onRecord) WithGroup(string) slog.Handler                 { return f }
+
+// TestErrorsAreCountedBeforeTheStateIsTold looks at the statistics when a change of state is logged: the error that has led
+// to it must be there. One that was counted later could be lost to the next Start, or be counted as its error.
+func TestErrorsAreCountedBeforeTheStateIsTold(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken lens")
+	failing := func(context.Context) error { return broken }
+	for name, tc := range map[string]struct {
+		state service.State
+		do    func(svc *service.Service)
+	}{
+		"start": {service.Stopping, func(svc *service.Service) {
+			must(t, svc.AddHook(service.Hook{Name: "h", Start: failing}))
+			wantErr(t, svc.Start(within(t)), broken)
+		}},
+		"stop": {service.Stopped, func(svc *service.Service) {
+			must(t, svc.Start(within(t)))
+			_, err := svc.StopWith(within(t), failing)
+			wantErr(t, err, broken)
+		}},
+		"hanging stop": {service.Stopped, func(svc *service.Service) {
+			hold := make(chan struct{})
+			must(t, svc.Go("hanging", func(context.Context) error { <-hold; return nil }))
+			done := startAndRun(t, svc)
+			ended, cancel := context.WithCancel(context.Background())
+			cancel()
+			_, err := svc.Stop(ended)
+			wantErr(t, err, context.Canceled)
+			close(hold)
+			<-done
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var svc *service.Service
+			told := false
+			svc = newService(t, func(cfg *service.Config) {
+				cfg.Logger = slog.New(onRecord(func(r slog.Record) {
+					r.Attrs(func(a slog.Attr) bool {
+						if change, ok := a.Value.Any().(service.Transition); ok && change.To == tc.state {
+							told = true
+							if st := svc.Stats(); st.State != tc.state || st.Errors != 1 {
+								t.Errorf("%s with %d errors, want %s with one", st.State, st.Errors, tc.state)
+							}
+						}
+						return true
+					})
+				}))
+			})
+			tc.do(svc)
+			if !told {
+				t.Errorf("no log of the state %s", tc.state)
+			}
+		})
+	}
+}
+
 func TestRecentErrorsAreBounded(t *testing.T) {
 	t.Parallel()
 	svc := newService(t)

@@ -142,10 +142,11 @@ func (s *Service) endStart(ctx context.Context, l *life, err error) error {
 		s.logger.Info("started")
 		return nil
 	}
+	s.note(StatusFatal, err)
 	t := s.beginStopLocked(l, methodStart, err)
 	s.mu.Unlock()
 	s.states.log(t)
-	s.record(StatusFatal, err)
+	s.logRecorded(StatusFatal, err)
 	s.carryOut(context.WithoutCancel(ctx), l.stop, nil)
 	return errors.Join(err, l.stop.err)
 }

@@ -178,9 +178,11 @@ func (s *Service) endStop(ctx context.Context, op *stop, err error) {
 	if !errors.Is(err, op.stepErr) { // it has not been passed on
 		op.err = errors.Join(err, op.stepErr)
 	}
+	s.note(StatusError, err)
 	hangs := len(l.strands) > 0
 	if hangs {
 		op.err = errors.Join(op.err, hanging)
+		s.note(StatusError, hanging)
 	}
 	s.phase = phaseIdle
 	s.stopTime = time.Now()
@@ -188,9 +190,9 @@ func (s *Service) endStop(ctx context.Context, op *stop, err error) {
 	s.mu.Unlock()
 
 	s.states.log(t)
-	s.record(StatusError, err)
+	s.logRecorded(StatusError, err)
 	if hangs {
-		s.record(StatusError, hanging)
+		s.logRecorded(StatusError, hanging)
 	}
 	s.logger.Info("stopped", "receipt", op.receipt)
 	close(op.done)
