@@ -2,6 +2,7 @@ package zmq_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -31,16 +32,20 @@ func connectFlood(t *testing.T, sec secured) {
 
 	const honest = 10
 	used := use(t, flooders+1+2*places+4*honest+10, 16<<20)
-	enough := make(chan struct{})
+	enough, over := make(chan struct{}), make(chan struct{})
+	ctx, abort := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for range flooders {
-		wg.Go(func() { flood(t, at, strangers/flooders, stay, enough) })
+		wg.Go(func() { flood(ctx, t, at, strangers/flooders, stay, enough) })
 	}
-	over := make(chan struct{})
 	go func() {
 		defer close(over)
 		wg.Wait()
 	}()
+	t.Cleanup(func() { // before the socket is closed, and also after a failure
+		abort()
+		<-over
+	})
 	for n, flooded := 0, false; !flooded; n++ {
 		if n == honest {
 			close(enough)
@@ -48,12 +53,10 @@ func connectFlood(t *testing.T, sec secured) {
 		if n < honest {
 			late := newPush(t, cfg)
 			check(t, late.Connect(at))
-			check(t, late.Send(within(t), fmt.Append(nil, "late ", n)))
-			untilReceived(t, pull, fmt.Sprint("late ", n))
+			exchange(t, late, pull, fmt.Sprint("late ", n))
 			check(t, late.Close())
 		}
-		send(t, push, fmt.Sprint(n))
-		untilReceived(t, pull, fmt.Sprint(n))
+		exchange(t, push, pull, fmt.Sprint(n))
 		used.look()
 		select {
 		case <-over:
@@ -64,9 +67,23 @@ func connectFlood(t *testing.T, sec secured) {
 	used.end()
 }
 
+// exchange sends a message and receives until it comes. It leaves nothing behind, however often it is called in a test.
+func exchange(t *testing.T, from sender, to receiver, body string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	check(t, from.Send(ctx, []byte(body)))
+	for got := ""; got != body; {
+		m, err := to.Recv(ctx)
+		check(t, err)
+		got = text(m)
+	}
+}
+
 // flood connects to a socket as n strangers or more, until there are enough. The last few stay, until the next ones come. Each
-// says another part of the greeting. All leave by a reset, which frees the port at once.
-func flood(t *testing.T, endpoint string, n, stay int, enough <-chan struct{}) {
+// says another part of the greeting. All leave by a reset, which frees the port at once. The end of ctx ends the flood early.
+func flood(ctx context.Context, t *testing.T, endpoint string, n, stay int, enough <-chan struct{}) {
+	var dialer net.Dialer
 	says := greeting(1)
 	conns := make([]net.Conn, stay)
 	leave := func(c net.Conn) {
@@ -90,8 +107,14 @@ func flood(t *testing.T, endpoint string, n, stay int, enough <-chan struct{}) {
 		}
 		leave(conns[i%stay])
 		conns[i%stay] = nil
-		c, err := net.Dial("tcp", address(endpoint))
-		if err != nil {
+		c, err := dialer.DialContext(ctx, "tcp", address(endpoint))
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				leave(c)
+			}
+			return
+		case err != nil:
 			t.Error(err)
 			return
 		}

@@ -3,9 +3,11 @@ package zmtp_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,4 +203,63 @@ func TestRefusedPeerThatDoesNotReadAtDeadline(t *testing.T) {
 			t.Errorf("took %v, want %v", took, cfg.Timeout)
 		}
 	})
+}
+
+// endingConn ends a context at its nth write, before or after it, and goes on when that has reached the connection.
+type endingConn struct {
+	net.Conn
+	n       int // writes until then
+	after   bool
+	cancel  context.CancelFunc
+	expired chan struct{} // closed by the first deadline that is set
+	once    sync.Once
+}
+
+func (c *endingConn) SetDeadline(t time.Time) error {
+	err := c.Conn.SetDeadline(t)
+	c.once.Do(func() { close(c.expired) })
+	return err
+}
+
+func (c *endingConn) Write(b []byte) (int, error) {
+	c.n--
+	if c.n == 0 && !c.after {
+		c.cancel()
+		<-c.expired
+	}
+	n, err := c.Conn.Write(b)
+	if c.n == 0 && c.after {
+		c.cancel()
+		<-c.expired
+	}
+	return n, err
+}
+
+// TestBothEndsAgree ends the server's context at each of its writes, as when a peer has to make room for others. A client that
+// has been told that it is accepted sends at once, so a server must not refuse it afterwards.
+func TestBothEndsAgree(t *testing.T) {
+	t.Parallel()
+	for write := 1; write <= 3; write++ { // greeting, WELCOME, READY
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("write %d, after it: %t", write, after), func(t *testing.T) {
+				t.Parallel()
+				onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					conn := &endingConn{Conn: ours, n: write, after: after, cancel: cancel, expired: make(chan struct{})}
+					client := handshake(t.Context(), theirs, false, zmtp.Config{SocketType: "PUSH", NewMechanism: withWord("sesame")})
+					_, err := zmtp.Handshake(ctx, conn, true, zmtp.Config{SocketType: "PULL", NewMechanism: withWord("sesame")})
+					if accepted := write == 3 && after; accepted != (err == nil) {
+						t.Errorf("the server's handshake ended with %v", err)
+					}
+					if err != nil {
+						ours.Close()
+					}
+					if atClient := (<-client).err; (atClient == nil) != (err == nil) {
+						t.Errorf("client: %v, server: %v", atClient, err)
+					}
+				})
+			})
+		}
+	}
 }

@@ -49,8 +49,8 @@ type Peer struct {
 // accepted the connection. The greeting is sent at once and as a whole, and READY
 // without waiting for the peer's.
 //
-// The context and Config.Timeout bound the whole of it. On success conn has no
-// deadline. On failure the error is a [*HandshakeError] (or says that cfg is
+// The context and Config.Timeout bound the whole of it, until each end has told the
+// other that it is accepted. On success conn has no deadline. On failure the error is a [*HandshakeError] (or says that cfg is
 // invalid), conn has an expired deadline, and the caller closes it: Handshake
 // never does. Conn must end its reads and writes when its deadline passes, as
 // those of package net do; while Handshake runs nobody else may use it.
@@ -82,12 +82,10 @@ func Handshake(ctx context.Context, conn net.Conn, server bool, cfg Config) (*Pe
 	} else {
 		err = h.out.finish()
 	}
-	// From here on nobody sets the deadline behind our back.
+	// From here on nobody sets the deadline behind our back. A context that ended after the last write came too late to refuse
+	// the peer: it has been told that it is accepted, and what it has sent since would be lost without a word.
 	if !stop() {
 		<-expired
-		if err == nil {
-			err = context.Cause(ctx)
-		}
 	}
 	if err == nil {
 		err = conn.SetDeadline(time.Time{})
@@ -160,6 +158,9 @@ func (h *handshake) secure(ctx context.Context) error {
 			return err
 		}
 		reply, done, err := h.mech.Handle(ctx, command)
+		if done && ctx.Err() != nil { // the last moment to refuse the peer
+			return context.Cause(ctx)
+		}
 		h.out.send(reply)
 		if err != nil {
 			return protocolError{err}
