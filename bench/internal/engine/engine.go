@@ -29,6 +29,7 @@ const (
 // Options say what a socket will be used for. An engine that cannot do it answers Open with Unsupported.
 type Options struct {
 	Carrier string // TCP, IPC or Inproc
+	Size    int    // bytes of each frame
 	Frames  int    // frames of each message, at least 1
 	Peers   int    // sockets that will be connected to this one, where it binds
 	Topics  int    // messages begin with one of so many Topics; 0: they do not

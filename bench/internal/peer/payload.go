@@ -28,6 +28,16 @@ func (s Spec) message(mark byte) engine.Message {
 	return m
 }
 
+// plain returns a message of the spec without a mark, whose frames may be shorter than MinSize.
+func (s Spec) plain() engine.Message {
+	m := make(engine.Message, s.Frames)
+	memory := make([]byte, s.Frames*s.Size)
+	for i := range m {
+		m[i] = memory[i*s.Size : (i+1)*s.Size : (i+1)*s.Size]
+	}
+	return m
+}
+
 // batchBytes is what a batch comes to: a call of an engine is worth some MiB of messages, which keeps looks at the
 // clock and calls through interfaces out of what is measured.
 const (

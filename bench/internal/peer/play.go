@@ -43,7 +43,7 @@ type player struct {
 func (p *player) play() error {
 	roles := map[Role]func() error{
 		Flood: p.flood, Drain: p.drain, Ask: p.ask, Echo: p.echo, Pace: p.pace, Stamp: p.stamp,
-		Inproc: p.inproc, Hold: p.hold, Serve: p.serve, Idle: p.idle,
+		First: p.first, Whole: p.whole, Inproc: p.inproc, Hold: p.hold, Serve: p.serve, Idle: p.idle,
 	}
 	role, ok := roles[p.spec.Role]
 	if !ok {

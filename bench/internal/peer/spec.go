@@ -23,6 +23,8 @@ const (
 	Echo   Role = "echo"   // answers each request with itself
 	Pace   Role = "pace"   // sends at a rate, with time stamps; result when stopped
 	Stamp  Role = "stamp"  // receives from Pace; result after the window
+	First  Role = "first"  // sends one message on a new connection; result when stopped
+	Whole  Role = "whole"  // receives one message; result when it has it
 	Inproc Role = "inproc" // Flood and Drain in one process; result after the window
 	Hold   Role = "hold"   // binds a Pub and tells its memory when asked
 	Serve  Role = "serve"  // an engine's server; tells its memory when asked
@@ -37,7 +39,7 @@ type Spec struct {
 	Bind     bool          // bind to Endpoint rather than connect
 	Sockets  int           // sockets to open, each with a thread or goroutine; for Idle, connections
 	Peers    int           // sockets on the other side
-	Size     int           // bytes of each frame, at least MinSize
+	Size     int           // bytes of each frame, at least MinSize but for First and Whole
 	Frames   int           // frames of each message
 	Topics   int           // messages begin with one of so many topics in turn; 0: they do not
 	Rate     float64       // of Pace: messages a second
@@ -147,6 +149,7 @@ func (s *Spec) setKey(name, value string) error {
 func (s Spec) options() engine.Options {
 	carrier, _, _ := strings.Cut(s.Endpoint, "://")
 	return engine.Options{
-		Carrier: carrier, Frames: s.Frames, Peers: s.Peers, Topics: s.Topics, Curve: s.Curve, Unbounded: s.Unbounded, Single: s.Single,
+		Carrier: carrier, Size: s.Size, Frames: s.Frames, Peers: s.Peers, Topics: s.Topics,
+		Curve: s.Curve, Unbounded: s.Unbounded, Single: s.Single,
 	}
 }

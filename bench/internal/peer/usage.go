@@ -15,14 +15,20 @@ import (
 type usage struct {
 	cpu     int64  // nanoseconds, user and system
 	mallocs uint64 // objects on the heap, of all goroutines
+	bytes   uint64 // their bytes
 }
 
 func used() usage {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
+	return usage{cpu: cpuTime(), mallocs: mem.Mallocs, bytes: mem.TotalAlloc}
+}
+
+// cpuTime returns the processor time of this process in nanoseconds, user and system.
+func cpuTime() int64 {
 	var ru unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &ru) // cannot fail with these arguments
-	return usage{cpu: ru.Utime.Nano() + ru.Stime.Nano(), mallocs: mem.Mallocs}
+	return ru.Utime.Nano() + ru.Stime.Nano()
 }
 
 // since returns what was used after u, for each of n messages, as values of a result.

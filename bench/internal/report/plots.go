@@ -58,6 +58,16 @@ var plots = []plot{
 		{"CURVE 64 B", "curve/tcp/64B", "rate"},
 		{"CURVE 64 KiB", "curve/tcp/64KiB", "rate"},
 	}},
+	{"fresh.svg", "First message of a connection, tcp: processor time of both processes (less is better)", Microseconds, []item{
+		{"1 MB", "fresh/tcp/1MB", "cpu"},
+		{"64 MB", "fresh/tcp/64MB", "cpu"},
+		{"256 MB", "fresh/tcp/256MB", "cpu"},
+		{"8,000 × 1 KiB", "fresh/tcp/8000x1KiB", "cpu"},
+		{"1,000,000 × 1 B", "fresh/tcp/1000000x1B", "cpu"},
+		{"2,000,000 × 1 B", "fresh/tcp/2000000x1B", "cpu"},
+		{"CURVE 64 MB", "fresh/curve/64MB", "cpu"},
+		{"CURVE 8,000 × 1 KiB", "fresh/curve/8000x1KiB", "cpu"},
+	}},
 	{"memory.svg", "Memory of a publisher for each idle subscriber (less is better)", Bytes, []item{
 		{"connected and subscribed", "idle/tcp", "idle"},
 		{"after one message", "idle/tcp", "used"},

@@ -2,6 +2,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,8 +77,8 @@ func (s *session) prepare(w *Work) error {
 
 // run measures one engine once, and adds what came of it to e.
 func (s *session) run(ctx context.Context, w Work, t Target, round int, e *report.Engine) {
-	limit := runTime + 2*s.cfg.Window
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v", limit))
+	limit := cmp.Or(w.limit, runTime) + 2*s.cfg.Window
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("killed, since it was not done within %v", limit))
 	defer cancel()
 	var sample report.Sample
 	err := s.try(ctx, t, func(ctx context.Context, tr *trial) (err error) {

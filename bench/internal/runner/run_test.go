@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,14 +52,19 @@ func measure(t *testing.T, w runner.Work, targets []runner.Target, rounds int) r
 	return measured
 }
 
-// TestEveryWork has every engine do every work, or say that it cannot; those with 100 subscribers are left to real runs.
+// leftToRealRuns reports whether a work would take the tests too long.
+func leftToRealRuns(name string) bool {
+	return strings.HasSuffix(name, "/100") || strings.HasPrefix(name, "fresh/") && name != "fresh/tcp/1MB"
+}
+
+// TestEveryWork has every engine do every work, or say that it cannot.
 func TestEveryWork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some ten seconds")
 	}
 	targets := targets(t)
 	for _, w := range runner.Works(fewIdle) {
-		if strings.HasSuffix(w.Name, "/100") {
+		if leftToRealRuns(w.Name) {
 			continue
 		}
 		t.Run(strings.ReplaceAll(w.Name, "/", "-"), func(t *testing.T) {
@@ -92,6 +98,54 @@ func TestRoundsAreOfAllEngines(t *testing.T) {
 	}
 	if _, ok := measured.Ratio("rate", report.Subject, "raw-go"); !ok {
 		t.Error("there is no ratio")
+	}
+}
+
+// find returns a work by its name.
+func find(t *testing.T, name string) runner.Work {
+	t.Helper()
+	works := runner.Works(fewIdle)
+	i := slices.IndexFunc(works, func(w runner.Work) bool { return w.Name == name })
+	if i < 0 {
+		t.Fatalf("no work %s", name)
+	}
+	return works[i]
+}
+
+func only(all []runner.Target, name string) []runner.Target {
+	return slices.DeleteFunc(all, func(target runner.Target) bool { return target.Name != name })
+}
+
+// TestFirstMessages has the first message of a connection arrive, in one frame and in several, plain and encrypted.
+func TestFirstMessages(t *testing.T) {
+	t.Parallel()
+	for _, w := range []runner.Work{runner.Fresh(1, 1e6), runner.Fresh(100, 1), runner.FreshCurve(10, 1<<10)} {
+		for _, e := range measure(t, w, targets(t), 1).Engines {
+			if e.Skipped != "" {
+				continue
+			}
+			if len(e.Errors) > 0 {
+				t.Errorf("%s, %s: %v", w.Name, e.Name, e.Errors)
+				continue
+			}
+			run := e.Runs[0]
+			if run["time"] <= 0 || run["cpu"] < run["send_cpu"] || run["cpu"] < run["recv_cpu"] {
+				t.Errorf("%s, %s: %v", w.Name, e.Name, run)
+			}
+			if e.Name == report.Subject && run["recv_bytes"] <= 0 {
+				t.Errorf("%s, %s: nothing was allocated: %v", w.Name, e.Name, run)
+			}
+		}
+	}
+}
+
+// TestARunThatTakesTooLongIsKilled goes on with the others, and says what was killed.
+func TestARunThatTakesTooLongIsKilled(t *testing.T) {
+	t.Parallel()
+	w := runner.WithLimit(find(t, "fresh/tcp/1MB"), time.Nanosecond)
+	measured := measure(t, w, only(targets(t), "raw-go"), 1)
+	if e := measured.Engines[0]; len(e.Errors) != 1 || !strings.Contains(e.Errors[0], "killed") || len(e.Runs) != 1 || e.Runs[0] != nil {
+		t.Errorf("errors %q, runs %v", e.Errors, e.Runs)
 	}
 }
 

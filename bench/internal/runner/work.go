@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"time"
 
 	"github.com/experimance/experimance-go/bench/internal/engine"
 	"github.com/experimance/experimance-go/bench/internal/peer"
@@ -15,9 +16,10 @@ type Work struct {
 	Metrics []report.Metric
 
 	carrier string
-	curve   bool      // encrypted by CURVE
-	source  peer.Spec // the peer that sends
-	sink    peer.Spec // the peer that receives
+	curve   bool          // encrypted by CURVE
+	source  peer.Spec     // the peer that sends
+	sink    peer.Spec     // the peer that receives
+	limit   time.Duration // the longest that a run may take beside its windows; 0 means runTime
 	measure func(ctx context.Context, tr *trial, w Work) (report.Sample, error)
 }
 

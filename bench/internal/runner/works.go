@@ -2,6 +2,8 @@ package runner
 
 import (
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/experimance/experimance-go/bench/internal/engine"
 	"github.com/experimance/experimance-go/bench/internal/peer"
@@ -43,6 +45,14 @@ func Works(idle int) []Work {
 		curve(small, 2),
 		curve(64<<10, 1),
 		multipart(3),
+		fresh(1, 1e6),
+		fresh(1, 64e6),
+		fresh(1, 256e6),
+		fresh(8000, 1<<10),
+		fresh(1e6, 1),
+		fresh(2e6, 1),
+		freshCurve(1, 64e6),
+		freshCurve(8000, 1<<10),
 		idleSubscribers(idle),
 	)
 }
@@ -171,6 +181,68 @@ func multipart(frames int) Work {
 	w.Name = fmt.Sprintf("multipart/tcp/%dx64B", frames)
 	w.Title = fmt.Sprintf("PUSH to PULL, tcp, messages of %d parts of 64B", frames)
 	w.source.Frames, w.sink.Frames = frames, frames
+	return w
+}
+
+// fresh has one message on a new connection, of frames that are size bytes each.
+func fresh(frames, size int) Work {
+	name := fmt.Sprintf("%dx%s", frames, sizeName(size))
+	title := fmt.Sprintf("%d frames of %s", frames, sizeName(size))
+	if frames == 1 {
+		name = fmt.Sprintf("%dMB", size/1e6)
+		title = fmt.Sprintf("one frame of %d million bytes", size/1e6)
+	}
+	w := Work{
+		Name:  "fresh/tcp/" + name,
+		Title: fmt.Sprintf("PUSH to PULL, tcp, the first message of a connection: %s", title),
+		Metrics: []report.Metric{
+			{Name: "time", Title: "from the call that sends until it is received whole", Unit: report.Microseconds},
+			{
+				Name: "cpu", Title: "processor time of both processes", Unit: report.Microseconds,
+				Goals: []report.Goal{{Against: report.Reference, AtMost: true, Value: 1.5}},
+			},
+			{Name: "send_cpu", Title: "processor time of the sender", Unit: report.Microseconds},
+			{Name: "recv_cpu", Title: "processor time of the receiver", Unit: report.Microseconds},
+			allocatedFor(frames * (size + wireHeader(size))),
+		},
+		carrier: engine.TCP,
+		source:  spec(peer.First, engine.Push, size),
+		sink:    spec(peer.Whole, engine.Pull, size),
+		limit:   freshTime,
+		measure: firstMessages,
+	}
+	w.source.Frames, w.sink.Frames = frames, frames
+	return w
+}
+
+// allocatedFor is the metric of what is allocated for so many bytes on the wire: three for each may be, and some more by the
+// process itself.
+func allocatedFor(wire int) report.Metric {
+	const process = 1 << 20
+	return report.Metric{
+		Name: "recv_bytes", Title: "bytes allocated by the receiver", Unit: report.Bytes,
+		Goals: []report.Goal{{AtMost: true, Value: float64(3*wire + process)}},
+	}
+}
+
+// wireHeader is how many bytes go before a frame of so many bytes, by ZMTP 3.
+func wireHeader(size int) int {
+	if size > math.MaxUint8 {
+		return 9
+	}
+	return 2
+}
+
+// curveOverhead is how much longer a frame is when CURVE has encrypted it.
+const curveOverhead = 33
+
+// freshCurve is fresh on an encrypted connection.
+func freshCurve(frames, size int) Work {
+	w := fresh(frames, size)
+	w.Name = strings.Replace(w.Name, "/tcp/", "/curve/", 1)
+	w.Title += ", encrypted by CURVE"
+	w.Metrics[len(w.Metrics)-1] = allocatedFor(frames * (size + curveOverhead + wireHeader(size+curveOverhead)))
+	w.curve = true
 	return w
 }
 

@@ -51,6 +51,8 @@ func (Engine) Open(kind engine.Kind, opt engine.Options) (engine.Socket, error) 
 		return nil, engine.Unsupported("no CURVE in this engine")
 	case opt.Frames > 1:
 		return nil, engine.Unsupported("no multipart messages in this engine")
+	case opt.Size > server.MAX_PAYLOAD_SIZE:
+		return nil, engine.Unsupported(fmt.Sprintf("messages of %d bytes at most by default", server.MAX_PAYLOAD_SIZE))
 	}
 	s := &socket{kind: kind, subjects: map[string]string{}}
 	for i := range opt.Topics {

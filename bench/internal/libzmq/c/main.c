@@ -101,7 +101,7 @@ static const struct {
     const char *name;
     void (*play)(void);
 } roles[] = {{"flood", flood}, {"drain", drain}, {"ask", ask},   {"echo", echo},      {"pace", pace},
-             {"stamp", stamp}, {"hold", hold},   {"inproc", inproc}, {"version", version}};
+             {"stamp", stamp}, {"first", first}, {"whole", whole},     {"hold", hold},   {"inproc", inproc}, {"version", version}};
 
 int main(int argc, char **argv) {
     if (argc < 2)

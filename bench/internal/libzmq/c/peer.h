@@ -41,6 +41,7 @@ void **open_sockets(void); /* those of the spec */
 int batch(void);           /* messages between two looks at the clock */
 const char *topic(int i);  /* in memory of the calling thread, until its next call */
 void send_message(void *socket, char mark, const char *topic, int64_t stamp); /* topic may be NULL */
+void send_plain(void *socket); /* a message without a mark, whose frames may be shorter than MIN_SIZE */
 void recv_message(void *socket, zmq_msg_t *first); /* first, which must be initialised, gets the first frame */
 bool is_probe(zmq_msg_t *first);
 int64_t stamped(zmq_msg_t *first);
@@ -65,6 +66,10 @@ typedef struct taken take_fn(void *socket);
 void start_drain(void **sockets, int n, take_fn *take); /* says ready, then the result */
 take_fn count;
 void drain(void);
+
+/* fresh.c */
+void first(void);
+void whole(void);
 
 /* latency.c */
 void ask(void);

@@ -92,11 +92,29 @@ const char *topic(int i) {
     return text;
 }
 
+static void make_frame(zmq_msg_t *frame) {
+    if (zmq_msg_init_size(frame, spec.size) != 0)
+        fail("make a message");
+}
+
+/* Sends the frame with an index among those of a message. */
+static void send_frame(void *socket, zmq_msg_t *frame, int i) {
+    if (zmq_msg_send(frame, socket, i + 1 < spec.frames ? ZMQ_SNDMORE : 0) < 0)
+        fail("send");
+}
+
+void send_plain(void *socket) {
+    for (int i = 0; i < spec.frames; i++) {
+        zmq_msg_t frame;
+        make_frame(&frame);
+        send_frame(socket, &frame, i);
+    }
+}
+
 void send_message(void *socket, char mark, const char *topic, int64_t stamp) {
     for (int i = 0; i < spec.frames; i++) {
         zmq_msg_t frame;
-        if (zmq_msg_init_size(&frame, spec.size) != 0)
-            fail("make a message");
+        make_frame(&frame);
         if (i == 0) {
             char *data = zmq_msg_data(&frame);
             if (topic)
@@ -105,8 +123,7 @@ void send_message(void *socket, char mark, const char *topic, int64_t stamp) {
                 memcpy(data, &stamp, sizeof stamp);
             data[MARK_AT] = mark;
         }
-        if (zmq_msg_send(&frame, socket, i + 1 < spec.frames ? ZMQ_SNDMORE : 0) < 0)
-            fail("send");
+        send_frame(socket, &frame, i);
     }
 }
 
