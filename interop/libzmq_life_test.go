@@ -116,7 +116,7 @@ func TestLibzmqPingsWithinMessages(t *testing.T) {
 		} else if inside {
 			within.Add(1)
 		}
-	}).endpoint)
+	}).Endpoint())
 	shape := []int{3, 40_000, 0, 50_000, 3}
 	want, _ := shaped(shape, 0)
 	for tries := 0; within.Load() < 3; tries++ {

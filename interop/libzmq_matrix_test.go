@@ -109,7 +109,7 @@ func TestLibzmqOldSubscriptions(t *testing.T) {
 		var messages, commands atomic.Int32
 		pub := open(t, zmq.NewPub, zmq.Config{})
 		p := inC.start(t, "type=SUB", "SUBSCRIBE=", "bind="+wildcard())
-		connect(t, pub, startRelay(t, p.endpoint("socket"), downgrade, count(&messages, &commands)).endpoint)
+		connect(t, pub, startRelay(t, p.endpoint("socket"), downgrade, count(&messages, &commands)).Endpoint())
 		waitReady(t, pub, 1)
 		check(t, &messages, &commands)
 	})
@@ -118,7 +118,7 @@ func TestLibzmqOldSubscriptions(t *testing.T) {
 		var messages, commands atomic.Int32
 		sub := openReceiver(t, "SUB", zmq.Config{})
 		r := startRelay(t, bind(t, sub), downgrade, count(&messages, &commands))
-		p := inC.start(t, "type=XPUB", "connect="+r.endpoint)
+		p := inC.start(t, "type=XPUB", "connect="+r.Endpoint())
 		p.expect("received")
 		check(t, &messages, &commands)
 	})

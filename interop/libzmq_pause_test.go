@@ -119,7 +119,7 @@ func TestLibzmqTimeToLive(t *testing.T) {
 				if flags&wire.FlagCommand != 0 {
 					commands.Add(1)
 				}
-			}).endpoint)
+			}).Endpoint())
 			until(t, func() bool { return commands.Load() > 1 }) // READY, and a PING with the time to live
 			outlives(t, s, p, events, "time to live")
 		})
@@ -208,7 +208,7 @@ func TestGoPaused(t *testing.T) {
 					pings.Add(1)
 				}
 			})
-			p := tt.program.start(t, append([]string{"type=DEALER", "monitor=1", "RECONNECT_IVL=20", "connect=" + r.endpoint}, tt.args...)...)
+			p := tt.program.start(t, append([]string{"type=DEALER", "monitor=1", "RECONNECT_IVL=20", "connect=" + r.Endpoint()}, tt.args...)...)
 			flows(t, p, "before")
 			if tt.ttl != "" { // libzmq forgets a time to live with the next message, until the next PING
 				until(t, func() bool { return pings.Load() > 5 })

@@ -149,7 +149,7 @@ func (m meeting) hold(t *testing.T, cfg zmq.Config, args ...string) (s socket, p
 	s = m.open(t, cfg)
 	between := func(endpoint string) string { return endpoint }
 	if m.minor == 0 {
-		between = func(endpoint string) string { return startRelay(t, endpoint, downgrade, nil).endpoint }
+		between = func(endpoint string) string { return startRelay(t, endpoint, downgrade, nil).Endpoint() }
 	}
 	if m.goBinds {
 		endpoint, err := s.Bind(m.carrier.endpoint())

@@ -24,7 +24,7 @@ func TestReconnect(t *testing.T) {
 			t.Parallel()
 			bound, connected := newSocket(t, partner[kind], quick), newSocket(t, kind, quick)
 			r := newRelay(t, bind(t, bound, wildcard))
-			check(t, connected.Connect(r.endpoint()))
+			check(t, connected.Connect(r.Endpoint()))
 			for round := range 5 {
 				s, ok := connected.(sender)
 				if !ok {
@@ -36,7 +36,7 @@ func TestReconnect(t *testing.T) {
 				}
 				want := fmt.Sprint("round ", round)
 				sendUntilReceived(t, s, from, want)
-				r.cut()
+				r.Reset()
 			}
 		})
 	}

@@ -238,14 +238,14 @@ func connectionsReset(t *testing.T, sec secured) {
 	pull := newPull(t, zmq.Config{Security: sec.server, RecvHWM: 20})
 	push := newPush(t, zmq.Config{Security: sec.client, SendHWM: 20, ReconnectInterval: time.Millisecond, Linger: time.Minute})
 	r := newRelay(t, bind(t, pull, wildcard))
-	check(t, push.Connect(r.endpoint()))
+	check(t, push.Connect(r.Endpoint()))
 	l := newLoad(t, push, 500)
 	seen := &arrivals{t: t, at: map[int]bool{}}
 	for range restarts() {
 		for range 50 { // more than waits of an earlier connection
 			seen.add(recv(t, pull))
 		}
-		r.cut()
+		r.Reset()
 	}
 	seen.add(recv(t, pull))
 	accepted := l.end(t, pull, seen.add)

@@ -248,7 +248,7 @@ func TestKeySetChanges(t *testing.T) {
 	cfg.Security, cfg.Events, cfg.Linger = zmq.CurveClient{Keys: client, ServerKey: keys.Public()}, events, -1
 	push := newPush(t, cfg)
 	r := newRelay(t, bind(t, pull, wildcard))
-	check(t, push.Connect(r.endpoint()))
+	check(t, push.Connect(r.Endpoint()))
 	isRefused(t, events, zmq.HandshakeAuthentication, true)
 	allowed.Add(client.Public())
 	send(t, push, "let in") // by the next try
@@ -257,7 +257,7 @@ func TestKeySetChanges(t *testing.T) {
 	send(t, push, "connected still")
 	expect(t, pull, "connected still")
 	untilEvent(t, events, zmq.EventHandshakeSucceeded)
-	r.cut()
+	r.Reset()
 	isRefused(t, events, zmq.HandshakeAuthentication, true)
 	allowed.Replace(client.Public())
 	send(t, push, "let in again")
