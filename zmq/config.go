@@ -130,11 +130,16 @@ type Config struct {
 	// ProbeRouter makes a REQ, DEALER or ROUTER send an empty message to each new peer, so that a ROUTER learns of it.
 	ProbeRouter bool
 
-	// Correlate makes a REQ put a number before each request, and ignore replies that do not bear the last one.
+	// Correlate makes a REQ put a number before each request, and ignore replies that do not bear the last one. Peers return
+	// the number with the rest of the envelope, as RFC 28 asks for; a program behind a ROUTER must do so too.
 	Correlate bool
 
-	// Relaxed lets a REQ send a new request before the reply to the last one, which is then given up. Without Correlate the
-	// peer that has the old request is disconnected, so that its reply is not taken for the new one; set both.
+	// Relaxed lets a REQ send a new request before the reply to the last one, which is then given up: a request that was not
+	// written to the peer yet will not be sent, and is counted in Stats.Dropped. For one that was written, set Correlate too:
+	// then its reply is ignored. Without Correlate the peer that has it is disconnected, and a reply that comes by that
+	// connection is ignored. A reply that comes by a later one cannot be told from that to a later request: that happens if
+	// this socket has an Identity, by which a ROUTER or a REP of libzmq finds it again, so that Relaxed with an Identity
+	// needs Correlate; and if a peer that connects to this socket keeps replies for its next connection, as libzmq does.
 	Relaxed bool
 
 	// Events receives what happens to the socket's endpoints and connections. The socket never waits for the reader:

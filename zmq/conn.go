@@ -365,7 +365,7 @@ func (c *conn) takeBack(b batch, written int) {
 	c.note(n-restN, size-restSize)
 	c.note(0, max(written-(size-restSize), 0))
 	c.p.sent(n-restN, size-restSize)
-	c.p.out.putBack(rest)
+	c.p.out.putBack(rest, c.p.s.drop)
 }
 
 // endWriting ends the writing side after a failed write. The reader goes on: what has arrived is received.

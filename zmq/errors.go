@@ -50,7 +50,8 @@ var ErrUnroutable = errors.New("zmq: no peer has this routing id")
 var ErrState = errors.New("zmq: call out of turn")
 
 // ErrPeerGone is what Recv of a REQ returns when the peer that had the request went away. Whether it obeyed the request is
-// not known. The next request may be sent.
+// not known; the socket does not send it again. The next request may be sent. If the socket has an Identity, set
+// Config.Correlate: else a reply that a ROUTER sends late, to the same identity, is taken for that to the next request.
 var ErrPeerGone = errors.New("zmq: the peer went away with the request")
 
 // ErrMultipart is what Send returns for a message of several frames on a socket with Config.Conflate.

@@ -1,6 +1,7 @@
 package zmq
 
 import (
+	"iter"
 	"math"
 	"sync"
 	"time"
@@ -46,6 +47,8 @@ type outQueue struct {
 	shut     bool   // nothing may be put
 	conflate bool   // only the last message is kept
 	draining bool   // no more messages are accepted: the consumer ends when it finds nothing
+
+	withdrawn func(wire []byte) bool // messages in flight that match are not queued again; nil for none
 
 	// wake tells the consumer that the queue is no longer empty. It is called without any lock of the queue held.
 	// Set before the queue is shared.
@@ -313,11 +316,22 @@ func (q *outQueue) reclaim() bool {
 	return !q.lent
 }
 
-// putBack returns what was taken and not sent, ahead of what waits.
-func (q *outQueue) putBack(segs []segment) {
+// putBack returns what was taken and not sent, ahead of what waits. Messages that were withdrawn meanwhile are passed to drop
+// instead, which is called with mu held.
+func (q *outQueue) putBack(segs []segment, drop func([]segment)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.inflight = 0
+	if q.withdrawn != nil {
+		var withdrawn []segment
+		withdrawn, segs = partition(segs, q.withdrawn)
+		drop(withdrawn)
+	}
+	q.inflight, q.withdrawn = 0, nil
+	q.prepend(segs)
+}
+
+// prepend puts messages ahead of the queued ones. mu is held.
+func (q *outQueue) prepend(segs []segment) {
 	if len(segs) == 0 {
 		return
 	}
@@ -331,8 +345,35 @@ func (q *outQueue) putBack(segs []segment) {
 // sent notes that what was taken is handed over, and counted there.
 func (q *outQueue) sent() {
 	q.mu.Lock()
-	q.inflight = 0
+	q.inflight, q.withdrawn = 0, nil
 	q.mu.Unlock()
+}
+
+// withdraw removes the queued messages that match and passes them to drop, which is called with mu held. It returns how many
+// they were. It does not wait for messages that the consumer has taken: those are sent, unless the consumer puts them back.
+func (q *outQueue) withdraw(match func(wire []byte) bool, drop func([]segment)) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.inflight > 0 {
+		q.withdrawn = match
+	}
+	withdrawn, kept := partition(q.remove(), match)
+	q.prepend(kept)
+	drop(withdrawn)
+	return len(withdrawn)
+}
+
+// holds reports whether a queued message matches. Messages that the consumer has taken do not count.
+func (q *outQueue) holds(match func(wire []byte) bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closeOpen()
+	for m := range single(q.segs) {
+		if match(m.b) {
+			return true
+		}
+	}
+	return false
 }
 
 // waiting returns how many messages are queued or in flight.
@@ -382,6 +423,13 @@ func (q *outQueue) drain() {
 	q.draining = true
 	q.note()
 	q.unlock(0)
+}
+
+// isShut reports whether the queue takes no messages.
+func (q *outQueue) isShut() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.shut
 }
 
 // isDraining reports whether the queue is to be drained.
@@ -453,6 +501,39 @@ func unsent(segs []segment, written int) []segment {
 		return segs[i:]
 	}
 	return nil
+}
+
+// single yields each message of segs as a segment. The segments do not hold references.
+func single(segs []segment) iter.Seq[segment] {
+	return func(yield func(segment) bool) {
+		for _, seg := range segs {
+			for ; seg.n > 1; seg.n-- {
+				end := messageEnd(seg.b)
+				if !yield(segment{b: seg.b[:end:end], slab: seg.slab, n: 1}) {
+					return
+				}
+				seg.b = seg.b[end:]
+			}
+			if !yield(seg) {
+				return
+			}
+		}
+	}
+}
+
+// partition separates the messages that match from the rest. Both keep their order and hold the references of segs.
+func partition(segs []segment, match func(wire []byte) bool) (matching, rest []segment) {
+	for _, seg := range segs {
+		seg.slab.retain(seg.n - 1)
+	}
+	for m := range single(segs) {
+		if match(m.b) {
+			matching = append(matching, m)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	return matching, rest
 }
 
 // weigh returns how many messages and bytes are in segs.

@@ -77,7 +77,7 @@ func TestPutBack(t *testing.T) {
 	if n := q.waiting(); n != 3 {
 		t.Errorf("%d messages wait, with those in flight, want 3", n)
 	}
-	q.putBack(unsent(b.segs, 4)) // a, and half of b
+	q.putBack(unsent(b.segs, 4), nil) // a, and half of b
 	put("d")
 	var all []byte
 	b = q.take(batch{})

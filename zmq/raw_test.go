@@ -138,7 +138,12 @@ func (p *rawPeer) command() (name string, data []byte) {
 // message receives a message, its frames joined by bars.
 func (p *rawPeer) message() string {
 	p.t.Helper()
-	var frames []string
+	return strings.Join(p.frames(), "|")
+}
+
+// frames receives a message.
+func (p *rawPeer) frames() (frames []string) {
+	p.t.Helper()
 	for {
 		flags, body := p.frame()
 		if flags&wire.FlagCommand != 0 {
@@ -146,7 +151,7 @@ func (p *rawPeer) message() string {
 		}
 		frames = append(frames, string(body))
 		if flags&wire.FlagMore == 0 {
-			return strings.Join(frames, "|")
+			return frames
 		}
 	}
 }

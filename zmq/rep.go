@@ -122,10 +122,21 @@ func (r *replier) send(ctx context.Context, frames [][]byte) error {
 func (r *replier) detach(p *pipe) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	p.dropReplies()
 	p.setFrom(nil)
 	if r.client == p {
 		r.gone = true
 	}
+}
+
+// dropReplies drops and counts the replies that are still queued for a REQ that has gone. The REQ would take them for replies
+// to its next request when it comes back.
+func (p *pipe) dropReplies() {
+	if from := p.from(); from == nil || from.SocketType != "REQ" || p.live() {
+		return
+	}
+	p.out.withdraw(func([]byte) bool { return true }, p.s.drop)
+	p.s.changed.wakeAll() // the queue may be one that is drained
 }
 
 // orphaned counts the replies to a peer that is gone.

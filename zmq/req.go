@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+
+	"github.com/experimance/experimance-go/internal/wire"
 )
 
 // Req is a REQ socket: it sends a request to the next peer in turn, and must receive the reply before it sends the next
@@ -18,6 +20,9 @@ type Req struct {
 
 // NewReq makes a REQ socket. Bind or Connect it next, and Close it in the end.
 func NewReq(cfg Config) (*Req, error) {
+	if cfg.Relaxed && !cfg.Correlate && len(cfg.Identity) > 0 {
+		return nil, &ConfigError{"Relaxed", "needs Correlate if there is an Identity, which late replies would follow to the next connection"}
+	}
 	s, err := newSocket("REQ", cfg, true)
 	if err != nil {
 		return nil, err
@@ -30,12 +35,14 @@ func NewReq(cfg Config) (*Req, error) {
 }
 
 // Send sends a request to the next peer in turn that has room, and waits for one until ctx ends. While a request has no
-// reply it fails with ErrState, unless Config.Relaxed is set: then the old request is given up. The frames are copied.
+// reply it fails with ErrState, unless Config.Relaxed is set: then the old request is given up, also when Send has to wait and
+// ctx ends. The frames are copied.
 func (r *Req) Send(ctx context.Context, frames ...[]byte) error { return r.request(ctx, frames) }
 
 // Recv returns the reply to the last request, and waits for it until ctx ends or the socket is closed; the reply can still
 // be received later then. Without a request it fails with ErrState. When the peer goes away with the request it fails with
-// ErrPeerGone, and the next request can be sent. Messages that are no reply to the last request are dropped.
+// ErrPeerGone, and the next request can be sent: the old one will not be sent again. Messages that are no reply to the last
+// request are dropped. Without Config.Correlate that is decided by the connection they come by: see Config.Relaxed.
 func (r *Req) Recv(ctx context.Context) (Message, error) { return r.reply(ctx) }
 
 // requester is the pattern of a REQ.
@@ -64,39 +71,57 @@ func (r *requester) request(ctx context.Context, frames [][]byte) error {
 	if len(frames) == 0 {
 		return r.s.opError("send", "", errNoFrames)
 	}
-	all, err := r.begin(frames)
+	all, size, err := r.begin(ctx, frames)
 	if err != nil {
 		return err
 	}
-	size, err := r.s.checkSend(ctx, all)
-	if err == nil && !r.hand(all, size, false) {
+	if !r.hand(all, size, false) {
 		err = r.untilSent(ctx, func() bool { return r.hand(all, size, true) })
 	}
 	r.turnMu.Lock()
 	defer r.turnMu.Unlock()
-	clear(all)
-	r.scratch = all[:0]
+	r.keepScratch(all)
 	if err != nil {
 		r.phase = mayRequest
 	}
 	return err
 }
 
-// begin puts the envelope before a request, if it is a request's turn.
-func (r *requester) begin(frames [][]byte) ([][]byte, error) {
+// begin prepends the envelope to a request and returns it with its encoded size. It gives up the last request if that has no
+// reply yet, unless the new one cannot be sent at all.
+func (r *requester) begin(ctx context.Context, frames [][]byte) (all [][]byte, size int, err error) {
 	r.turnMu.Lock()
-	old, err := r.mayRequest()
+	all, size, err = r.prepare(ctx, frames)
 	if err != nil {
 		r.turnMu.Unlock()
-		return nil, err
+		return nil, 0, err
+	}
+	var old *pipe
+	if r.phase == mayReply {
+		old = r.giveUp()
 	}
 	r.phase = requesting
-	all := append(r.envelope(), frames...)
+	r.id++
 	r.turnMu.Unlock()
 	if old != nil { // without turnMu, which detach takes
+		r.balancer.detach(old) // the next request would be lost in a queue that ends with the connection
 		old.cut(errGivenUp)
 	}
-	return all, nil
+	return all, size, nil
+}
+
+// prepare prepends the envelope to a request. It fails if it is not a request's turn, or if the request can never be sent.
+// turnMu is held.
+func (r *requester) prepare(ctx context.Context, frames [][]byte) (all [][]byte, size int, err error) {
+	if r.phase != mayRequest && !(r.phase == mayReply && r.s.cfg.Relaxed) {
+		return nil, 0, r.s.opError("send", "", fmt.Errorf("%w: the last request has no reply yet", ErrState))
+	}
+	all = append(r.envelope(), frames...)
+	if size, err = r.s.checkSend(ctx, all); err != nil {
+		r.keepScratch(all)
+		return nil, 0, err
+	}
+	return all, size, nil
 }
 
 // hand gives the request to the next peer in turn that has room. What has come before cannot be its reply.
@@ -116,30 +141,38 @@ func (r *requester) hand(all [][]byte, size int, ask bool) bool {
 
 var errGivenUp = errors.New("the last request was given up for a new one")
 
-// mayRequest fails where it is not a request's turn. It returns the peer to be disconnected first, so that its reply to the
-// old request cannot be taken for that to the new one; nil for none. turnMu is held.
-func (r *requester) mayRequest() (old *pipe, err error) {
-	switch {
-	case r.phase == mayRequest:
-		return nil, nil
-	case r.phase == mayReply && r.s.cfg.Relaxed && r.s.cfg.Correlate:
-		return nil, nil
-	case r.phase == mayReply && r.s.cfg.Relaxed:
-		r.stale = r.server.from()
-		return r.server, nil
+// giveUp withdraws the last request from its peer's queue. If the request was written, or is being written, giveUp returns the
+// peer to disconnect, so that its reply cannot be taken for that to the next request; nil if the reply can be told by its
+// number, or will not come. turnMu is held.
+func (r *requester) giveUp() (old *pipe) {
+	withdrawn := r.server.out.withdraw(isRequest, r.s.drop)
+	if withdrawn > 0 {
+		r.s.changed.wakeAll() // the queue may be one that is drained
 	}
-	return nil, r.s.opError("send", "", fmt.Errorf("%w: the last request has no reply yet", ErrState))
+	if withdrawn > 0 || r.lost || r.s.cfg.Correlate {
+		return nil
+	}
+	r.stale = r.server.from()
+	return r.server
 }
+
+// isRequest tells an encoded request from a probe: a request has a delimiter, so that its first frame is not its last.
+func isRequest(encoded []byte) bool { return encoded[0]&wire.FlagMore != 0 }
 
 // envelope returns the frames that go before the next request. turnMu is held.
 func (r *requester) envelope() [][]byte {
 	all := r.scratch[:0]
 	r.scratch = nil // another request may begin before this one's Send is at its end
 	if r.s.cfg.Correlate {
-		r.id++
-		all = append(all, binary.BigEndian.AppendUint32(nil, r.id))
+		all = append(all, binary.BigEndian.AppendUint32(nil, r.id+1))
 	}
 	return append(all, nil)
+}
+
+// keepScratch keeps the memory of a request's frames for the next one. turnMu is held.
+func (r *requester) keepScratch(all [][]byte) {
+	clear(all)
+	r.scratch = all[:0]
 }
 
 func (r *requester) reply(ctx context.Context) (Message, error) {
@@ -228,10 +261,11 @@ func (r *requester) attach(p *pipe) error {
 	return r.balancer.attach(p)
 }
 
-// detach finds out whether the peer took the request along. One that was not written yet stays in the queue.
+// detach finds out whether the peer took the request along. One that is still queued is either sent to the next connection
+// or dropped with the queue, and one whose endpoint is given up may have its reply until the connection has ended.
 func (r *requester) detach(p *pipe) {
 	r.turnMu.Lock()
-	if p == r.server && !(p.keeps() && p.out.waiting() > 0) {
+	if p == r.server && !p.live() && !p.out.holds(isRequest) {
 		r.lost = true
 	}
 	r.turnMu.Unlock()
@@ -239,5 +273,14 @@ func (r *requester) detach(p *pipe) {
 	r.s.in.rouseAll()
 }
 
-// orphaned drops the requests that a peer did not get: whoever sent them is told by ErrPeerGone.
-func (r *requester) orphaned(segs []segment) { r.s.drop(segs) }
+// orphaned drops the request that a peer did not get, and tells Recv that it is lost. A Send may have given it up just before:
+// then another peer has the last request.
+func (r *requester) orphaned(segs []segment) {
+	r.turnMu.Lock()
+	if r.server != nil && r.server.out.isShut() {
+		r.lost = true
+	}
+	r.turnMu.Unlock()
+	r.s.drop(segs)
+	r.s.in.rouseAll()
+}

@@ -51,8 +51,8 @@ func (r *Router) RecvEach(ctx context.Context, into []Message) (n int, err error
 func (r *Router) Send(ctx context.Context, frames ...[]byte) error { return r.send(ctx, frames) }
 
 // ConnectPeer is Connect with the routing id by which the peer at the endpoint will be known here, whatever id it brings.
-// Messages for it are queued from now on, unless Config.Immediate is set. It fails where another peer has the id, unless
-// Config.Handover is set.
+// Messages for it are queued from now on, unless Config.Immediate is set; when a REQ disconnects, those queued for it are
+// dropped and counted. It fails where another peer has the id, unless Config.Handover is set.
 func (r *Router) ConnectPeer(endpoint string, id []byte) error {
 	if len(id) == 0 || len(id) > 255 || id[0] == 0 {
 		return r.opError("connect", endpoint, fmt.Errorf("routing id %q: needs 1 to 255 bytes, of which the first is not zero", id))
@@ -173,6 +173,7 @@ func (r *router) claim(p *pipe, id string) bool {
 
 // detach takes the route away, unless the queue lives on for the next connection.
 func (r *router) detach(p *pipe) {
+	p.dropReplies()
 	if p.keeps() && p.alias != nil {
 		return
 	}

@@ -7,15 +7,26 @@ import (
 	"github.com/experimance/experimance-go/zmq"
 )
 
+// trust is the security of two ends that accept each other: of the server, which binds, and of its client.
+type trust struct{ server, client zmq.Security }
+
+// trusts are all kinds of security, by their names.
+func trusts(t testing.TB) map[string]trust {
+	t.Helper()
+	keys, clientKeys := must(zmq.GenerateKeyPair())(t), must(zmq.GenerateKeyPair())(t)
+	return map[string]trust{
+		"NULL":      {},
+		"NULL, ask": {zmq.NullServer{Authenticator: zmq.AllowAny}, nil},
+		"PLAIN":     {zmq.PlainServer{Authenticator: zmq.Passwords(map[string]string{"a": "b"})}, zmq.PlainClient{Username: "a", Password: "b"}},
+		"CURVE":     {zmq.CurveServer{Keys: keys, Clients: zmq.NewKeySet(clientKeys.Public())}, zmq.CurveClient{Keys: clientKeys, ServerKey: keys.Public()}},
+		"fleet":     {zmq.CurveFleet{Keys: keys}, zmq.CurveFleet{Keys: keys}},
+	}
+}
+
 // Over a connection with CURVE or PLAIN everything works as over one without.
 func TestSecureConnections(t *testing.T) {
 	t.Parallel()
-	keys, clientKeys := must(zmq.GenerateKeyPair())(t), must(zmq.GenerateKeyPair())(t)
-	for name, sec := range map[string]struct{ server, client zmq.Security }{
-		"PLAIN": {zmq.PlainServer{Authenticator: zmq.Passwords(map[string]string{"a": "b"})}, zmq.PlainClient{Username: "a", Password: "b"}},
-		"CURVE": {zmq.CurveServer{Keys: keys, Clients: zmq.NewKeySet(clientKeys.Public())}, zmq.CurveClient{Keys: clientKeys, ServerKey: keys.Public()}},
-		"fleet": {zmq.CurveFleet{Keys: keys}, zmq.CurveFleet{Keys: keys}},
-	} {
+	for name, sec := range trusts(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx := within(t)
