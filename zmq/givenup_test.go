@@ -43,7 +43,7 @@ func away(t testing.TB, s socket, endpoint string) (at string, back func()) {
 	t.Helper()
 	if endpoint == wildcard { // another test could take the port
 		r := newRelay(t, closedEndpoint(t))
-		return r.endpoint(), func() { r.lead(bind(t, s, endpoint)) }
+		return r.Endpoint(), func() { check(t, r.SetTarget(bind(t, s, endpoint))) }
 	}
 	at = bind(t, s, endpoint)
 	check(t, s.Unbind(at))
