@@ -84,13 +84,20 @@ func joins(from, to any) bool {
 // Run passes messages on until ctx ends, then it returns nil; or until a socket fails, by being closed for example, then it
 // returns the socket's error. The sockets stay open. A message that was received and could not be sent by then is counted in
 // ProxyStats.Lost.
+//
+// To end a proxy without losing messages, Drain the sockets that it receives from: each direction ends when everything was
+// passed on, and Run returns nil when both have. Then Close the sockets, which sends what is queued.
 func (p *Proxy) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	run := func(from, to any, count *proxyCount) {
 		if joins(from, to) {
-			wg.Go(func() { cancel(p.pass(ctx, from.(Receiver), to.(Sender), count)) })
+			wg.Go(func() {
+				if err := p.pass(ctx, from.(Receiver), to.(Sender), count); !errors.Is(err, ErrDrained) {
+					cancel(err)
+				}
+			})
 		}
 	}
 	run(p.frontend, p.backend, &p.forth)
