@@ -321,7 +321,9 @@ func (c *conn) writeOut(b batch, written int, vec *net.Buffers) bool {
 			b.segs[i] = seg.joined()
 		}
 	}
+	c.writing.Store(true)
 	n, err := c.writeBatch(b, written, vec)
+	c.writing.Store(false)
 	written += n
 	if err != nil {
 		c.takeBack(b, max(written-len(b.ctl), 0))

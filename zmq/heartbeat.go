@@ -21,6 +21,7 @@ type heartbeat struct {
 	stalled   atomic.Bool   // the reader waits for room: that nothing comes is our own doing
 	ponged    atomic.Bool   // the peer has answered a PING
 	wrote     atomic.Uint64 // batches that the system has taken whole
+	writing   atomic.Bool   // the writer is at work
 	pingGap   atomic.Int64  // between the peer's last two PINGs, in ns; 0 until the first came
 
 	beatMu   sync.Mutex
@@ -29,8 +30,8 @@ type heartbeat struct {
 	verdict  *time.Timer // looks for an answer
 	ttl      *time.Timer // nil if the peer announced none
 	ticks    int         // of ttl, so that one is ignored which a new PING came before
-	moved    progress    // of our bytes, at the last look for an answer
-	ticked   progress    // of our bytes, at the last look at the time to live
+	looked   progress    // at the last look for an answer
+	ticked   progress    // at the last look at the time to live
 	lastPing time.Time   // of the peer
 	ended    bool
 }
@@ -71,7 +72,7 @@ func (c *conn) sendPing() {
 	c.ping.Reset(cfg.HeartbeatInterval)
 	if wait, ok := c.live.pinged(time.Now()); ok {
 		c.sinceLook.Store(false) // before the peer can answer
-		c.moved = c.progress()
+		c.looked = c.progress()
 		if c.verdict == nil {
 			c.verdict = time.AfterFunc(wait, c.lookForAnswer)
 		} else {
@@ -94,14 +95,13 @@ func (c *conn) lookForAnswer() {
 	if c.heartbeat.ended {
 		return
 	}
-	moved := c.progress()
-	waiting, known := c.sys.unacked()
+	p := c.progress()
 	wait, dead := c.live.look(time.Now(), sighting{
 		came:  c.sinceLook.Swap(false) || c.stalled.Load() || c.sys.queuedIn(),
-		moved: moved != c.moved,
-		held:  !known || waiting > maxPings,
+		moved: p.since(c.looked),
+		held:  c.held(p),
 	})
-	c.moved = moved
+	c.looked = p
 	switch {
 	case dead && c.answers():
 		c.abort(errNoHeartbeat)
@@ -113,24 +113,45 @@ func (c *conn) lookForAnswer() {
 // answers reports whether the peer is known to answer PINGs: all of ZMTP 3.1 do, but not those of 3.0 before libzmq 4.2.
 func (c *conn) answers() bool { return c.peer.Minor >= 1 || c.ponged.Load() }
 
-// progress changes when bytes of ours leave.
+// progress is how far our bytes have come, as far as the system tells.
 type progress struct {
-	wrote  uint64 // what our system has taken
-	acked  uint64 // what the peer's system has taken, if that is known
-	queued int    // the size of the send queue, if that is known
+	acked   uint64 // tcp: what the peer's system has taken
+	queued  int    // a Unix domain socket: what the peer has not read, with the system's own overhead
+	writing bool   // the writer waits for room there
+	wrote   uint64 // batches that our system has taken, if it tells nothing else
+	known   bool
 }
 
 // progress returns how far our bytes have come.
 func (c *conn) progress() (p progress) {
-	p.wrote = c.wrote.Load()
 	if st, known := c.sys.tcp(); known {
-		p.acked = st.acked
-		return p
+		return progress{acked: st.acked, known: true}
 	}
-	if c.sys != nil {
-		p.queued, _ = c.sys.queuedOut()
+	if c.sys != nil && !c.sys.stream {
+		p.queued, p.known = c.sys.queuedOut()
+	}
+	if p.known {
+		p.writing = c.writing.Load()
+	} else {
+		p.wrote = c.wrote.Load()
 	}
 	return p
+}
+
+// since reports whether bytes have left since an earlier look. What we have put into a queue ourselves does not count.
+func (p progress) since(old progress) bool {
+	return p.acked != old.acked || p.wrote != old.wrote || p.queued < old.queued || p.writing && p.queued != old.queued
+}
+
+// held reports whether many bytes have not left, or it is not known how many.
+func (c *conn) held(p progress) bool {
+	if !p.known {
+		return true
+	}
+	if c.sys.stream {
+		p.queued, _ = c.sys.queuedOut()
+	}
+	return p.queued > maxPings
 }
 
 // expect gives the peer up when nothing comes from it for the time to live that its PING bears; zero means for ever.
@@ -164,9 +185,9 @@ func (c *conn) tick(ttl time.Duration, tick int) {
 	if c.heartbeat.ended || tick != c.ticks {
 		return
 	}
-	ticked := c.progress()
-	moved := ticked != c.ticked
-	c.ticked = ticked
+	p := c.progress()
+	moved := p.since(c.ticked)
+	c.ticked = p
 	if c.sinceTick.Swap(false) || c.stalled.Load() || moved || c.sys.queuedIn() {
 		c.ttl.Reset(ttl)
 		return

@@ -11,41 +11,35 @@ type ledger struct {
 type ledgerEntry struct{ n, size int }
 
 const (
-	ledgerEntries = 64      // beyond this, neighbours are joined
+	ledgerEntries = 64      // beyond this, the oldest are forgotten or joined
 	ledgerBytes   = 8 << 20 // what is further back than this has left: send buffers are smaller
-	ledgerRun     = 4 << 10 // runs are joined up to this size, so that a trickle of messages takes no memory
 )
 
 // note adds a run of bytes that was written, with n messages.
 func (l *ledger) note(n, size int) {
-	if last := len(l.entries) - 1; last >= 0 && l.entries[last].size+size <= ledgerRun {
-		l.entries[last].n += n
-		l.entries[last].size += size
-		return
-	}
 	if len(l.entries) == ledgerEntries {
 		l.compact()
 	}
 	l.entries = append(l.entries, ledgerEntry{n, size})
 }
 
-// compact forgets runs that have left long ago, or joins each two neighbours.
+// compact forgets the runs that have left long ago, and joins each two neighbours of the older half if too many are left.
 func (l *ledger) compact() {
 	size, first := 0, len(l.entries)
 	for first > 0 && size < ledgerBytes {
 		first--
 		size += l.entries[first].size
 	}
-	if kept := l.entries[first:]; len(kept) <= ledgerEntries/2 {
-		l.entries = append(l.entries[:0], kept...)
-		return
+	kept := append(l.entries[:0], l.entries[first:]...)
+	if len(kept) > ledgerEntries*3/4 {
+		const old = ledgerEntries / 2
+		for i := range old / 2 {
+			a, b := kept[2*i], kept[2*i+1]
+			kept[i] = ledgerEntry{a.n + b.n, a.size + b.size}
+		}
+		kept = append(kept[:old/2], kept[old:]...)
 	}
-	half := l.entries[:0]
-	for i := 0; i+1 < len(l.entries); i += 2 {
-		a, b := l.entries[i], l.entries[i+1]
-		half = append(half, ledgerEntry{a.n + b.n, a.size + b.size})
-	}
-	l.entries = half
+	l.entries = kept
 }
 
 // within returns how many messages may have bytes among the last size bytes written: never too few.
