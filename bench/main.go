@@ -4,9 +4,11 @@
 // Usage:
 //
 //	go run . [-run REGEX] [-engines a,b] [-rounds 5] [-time 1s] [-short] [-out DIR] [-merge]
+//	go run . -base REV [-again] ...
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,6 +24,7 @@ import (
 	"time"
 
 	"github.com/experimance/experimance-go/bench/internal/report"
+	"github.com/experimance/experimance-go/bench/internal/revision"
 	"github.com/experimance/experimance-go/bench/internal/runner"
 )
 
@@ -50,6 +53,8 @@ type options struct {
 	idle    int
 	out     string
 	merge   bool
+	base    string // the revision that the engine is compared with; empty for none
+	again   bool
 	list    bool
 	redraw  bool
 }
@@ -70,6 +75,8 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.window, "time", time.Second, "how long a process measures")
 	flags.IntVar(&o.idle, "idle", 10_000, "idle subscribers of the work idle/tcp")
 	flags.StringVar(&o.out, "out", filepath.Join("..", "docs", "bench"), "folder of results.json, results.md and the plots")
+	flags.StringVar(&o.base, "base", "", "a git revision of the project whose engine is measured too, and compared with the present one")
+	flags.BoolVar(&o.again, "again", false, "with -base: measure what was slower once more, with twice the rounds; that counts")
 	flags.BoolVar(&o.merge, "merge", false, "keep the works of results.json that are not measured now")
 	flags.BoolVar(&o.list, "list", false, "print the names of works and engines, and measure nothing")
 	flags.BoolVar(&o.redraw, "redraw", false, "write tables and plots from results.json again, and measure nothing")
@@ -89,9 +96,18 @@ func parse(args []string) (options, error) {
 	if *engines != "" {
 		o.engines = strings.Split(*engines, ",")
 	}
+	if o.base != "" && !isGiven(flags, "out") {
+		o.out = "" // the folder of the measurements that the project shows is not for comparisons
+	}
 	var err error
 	if o.run, err = regexp.Compile(*pattern); err != nil {
 		return o, fmt.Errorf("-run: %w", err)
+	}
+	if o.base != "" && o.merge {
+		return o, fmt.Errorf("-merge cannot be used with -base: older works have other rounds")
+	}
+	if o.again && o.base == "" {
+		return o, fmt.Errorf("-again needs -base")
 	}
 	if o.rounds < 1 || o.window <= 0 || o.idle < 1 {
 		return o, fmt.Errorf("-rounds, -time and -idle must be positive")
@@ -101,17 +117,20 @@ func parse(args []string) (options, error) {
 
 // shorten changes the flags that were not given.
 func (o *options) shorten(flags *flag.FlagSet) {
-	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	if !given["rounds"] {
+	if !isGiven(flags, "rounds") {
 		o.rounds = shortRounds
 	}
-	if !given["time"] {
+	if !isGiven(flags, "time") {
 		o.window = shortWindow
 	}
-	if !given["idle"] {
+	if !isGiven(flags, "idle") {
 		o.idle = shortIdle
 	}
+}
+
+func isGiven(flags *flag.FlagSet, name string) (given bool) {
+	flags.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	return given
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -134,6 +153,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if o.list {
 		return list(out, works, targets)
 	}
+	if o.base != "" {
+		return o.compare(ctx, works, targets, out)
+	}
 	results, interrupted := o.measure(ctx, works, targets, out)
 	if len(results.Works) == 0 {
 		return interrupted
@@ -149,6 +171,67 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		results = results.Merge(older, names(works))
 	}
 	return errors.Join(o.write(results), interrupted)
+}
+
+// compare measures the engine of another revision beside the others, and says where the present one is slower.
+func (o options) compare(ctx context.Context, works []runner.Work, targets []runner.Target, out io.Writer) error {
+	if !slices.ContainsFunc(targets, func(t runner.Target) bool { return t.Name == report.Subject }) {
+		return fmt.Errorf("-base compares %s, which must be among -engines", report.Subject)
+	}
+	base, err := revision.Build(ctx, ".", o.base)
+	if err != nil {
+		return fmt.Errorf("-base: %w", err)
+	}
+	defer func() { _ = base.Remove() }() // a leftover in the temporary folder does no harm
+	present, err := revision.Present(ctx, ".")
+	if err != nil {
+		return fmt.Errorf("-base: %w", err)
+	}
+	defer func() { _ = present.Remove() }()
+	targets = runner.Compared(targets, o.base, present, base)
+	results, interrupted := o.measure(ctx, works, targets, out)
+	results.Environment.Base = runner.BaseName(o.base)
+	if worse := results.Worse(); o.again && len(worse) > 0 && interrupted == nil {
+		if err := results.WriteComparison(out); err != nil {
+			return err
+		}
+		twice := o
+		twice.rounds *= 2
+		twice.run = regexp.MustCompile(report.Pattern(worse))
+		var counts report.Results
+		counts, interrupted = twice.measure(ctx, works, targets, out)
+		results.Works = counts.Merge(results, names(works)).Works
+	}
+	if len(results.Works) == 0 {
+		return interrupted
+	}
+	if err := o.tellWorse(results, out); err != nil {
+		return err
+	}
+	if o.out == "" {
+		return interrupted
+	}
+	return errors.Join(o.write(results), results.WriteBenchmarks(o.out), interrupted)
+}
+
+// tellWorse prints the comparison, and how to measure again what was slower.
+func (o options) tellWorse(results report.Results, out io.Writer) error {
+	if err := results.WriteComparison(out); err != nil {
+		return err
+	}
+	if o.rounds < report.FewestRounds {
+		if _, err := fmt.Fprintf(out, "\nWith fewer than %d rounds nothing is found slower.\n", report.FewestRounds); err != nil {
+			return err
+		}
+	}
+	worse := results.Worse()
+	if len(worse) == 0 {
+		_, err := fmt.Fprintln(out, "\nNo work is slower.")
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\n%d of %d works slower or not done. Once more, with twice the rounds:\n\n    go run . -base %s -rounds %d -time %v -engines %s -run '%s'\n",
+		len(worse), len(results.Works), o.base, 2*o.rounds, o.window, cmp.Or(strings.Join(o.engines, ","), report.Subject), report.Pattern(worse))
+	return err
 }
 
 // targets returns the engines that were asked for.

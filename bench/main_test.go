@@ -39,6 +39,9 @@ func TestFlagsThatAreRefused(t *testing.T) {
 		"-rounds": {"-rounds", "0"},
 		"nosuch":  {"-engines", "nosuch"},
 		"-list":   {"-run", "nosuchwork", "-engines", "raw-go"},
+		"-again":  {"-again"},
+		"-merge":  {"-merge", "-base", "HEAD"},
+		"-base":   {"-base", "HEAD", "-engines", "raw-go"},
 	} {
 		err := run(t.Context(), append(args, "-out", t.TempDir()), &strings.Builder{})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -77,6 +80,30 @@ func TestRunWritesEverythingAndMerges(t *testing.T) {
 	results, err := report.Read(filepath.Join(dir, "results.json"))
 	if err != nil || len(results.Works) != 2 {
 		t.Errorf("%d works, %v; want 2", len(results.Works), err)
+	}
+}
+
+// TestComparison compares the working tree with the last commit.
+func TestComparison(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds two programs")
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	var out strings.Builder
+	args := []string{"-base", "HEAD", "-engines", report.Subject, "-run", "push-pull/tcp/64B", "-rounds", "2", "-time", "5ms", "-out", dir}
+	if err := run(t.Context(), args, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{report.Subject + "@HEAD", "fewer than 4 rounds", "No work is slower"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	for _, file := range []string{"results.json", "results.md", "base.txt", "present.txt"} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -80,6 +81,9 @@ var colors = map[string]string{
 	Subject: "#d55e00",
 }
 
+// otherColor is that of Subject at another revision.
+const otherColor = "#cc79a7"
+
 // axisNames say what is drawn.
 var axisNames = map[Unit]string{
 	PerSecond: "messages a second", Microseconds: "microseconds", Bytes: "bytes",
@@ -126,7 +130,7 @@ func (p plot) bars(r Results) (svg.Bars, bool) {
 				continue
 			}
 			if series[e.Name] == nil {
-				series[e.Name] = &svg.Series{Name: e.Name, Color: colors[e.Name], Values: make([]svg.Bar, len(p.items))}
+				series[e.Name] = &svg.Series{Name: e.Name, Color: cmp.Or(colors[e.Name], otherColor), Values: make([]svg.Bar, len(p.items))}
 				order = append(order, e.Name)
 			}
 			series[e.Name].Values[i] = svg.Bar{Value: sum.Median, Low: sum.Min, High: sum.Max}

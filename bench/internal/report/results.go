@@ -31,8 +31,9 @@ type Environment struct {
 	Cores     int               `json:"cores"`
 	System    string            `json:"system"`
 	Go        string            `json:"go"`
-	Commit    string            `json:"commit"`  // of this project; "+" after it: with changes
-	Engines   map[string]string `json:"engines"` // versions
+	Commit    string            `json:"commit"`         // of this project; "+" after it: with changes
+	Engines   map[string]string `json:"engines"`        // versions
+	Base      string            `json:"base,omitempty"` // the engine that Subject is compared with: itself at another revision
 	Rounds    int               `json:"rounds"`
 	Window    time.Duration     `json:"window_ns"` // how long each process measured
 	LoadStart string            `json:"load_at_start"`
@@ -53,6 +54,9 @@ type Metric struct {
 	Title string `json:"title"`
 	Unit  Unit   `json:"unit"`
 	Goals []Goal `json:"goals,omitempty"`
+
+	// Compared says that the metric counts when Subject is compared with another revision of itself.
+	Compared bool `json:"compared,omitempty"`
 }
 
 // Unit says how a metric is written.

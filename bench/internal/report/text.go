@@ -137,6 +137,11 @@ func (r Results) WriteMarkdown(w io.Writer) error {
 			return err
 		}
 	}
+	if env.Base != "" {
+		if err := r.WriteComparison(w); err != nil {
+			return err
+		}
+	}
 	if err := WriteGoals(w, r.Works); err != nil {
 		return err
 	}

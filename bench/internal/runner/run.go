@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/experimance/experimance-go/bench/internal/engine"
@@ -34,8 +35,8 @@ const runTime = 60 * time.Second
 // mostErrors is how many rounds of an engine may fail before it is left out of the rest.
 const mostErrors = 2
 
-// Measure measures a work with every target: each once in a round, then the next round, so that a change of the machine's
-// load meets all alike. It fails only when ctx ends, or there is nothing to measure with.
+// Measure measures a work with every target: each once in a round, then the next round, in the reverse order, so that a change
+// of the machine's load meets all alike. It fails only when ctx ends, or there is nothing to measure with.
 func Measure(ctx context.Context, cfg Config, w Work) (report.Work, error) {
 	crowd, err := crowdTarget()
 	if err != nil {
@@ -51,17 +52,34 @@ func Measure(ctx context.Context, cfg Config, w Work) (report.Work, error) {
 	}
 	for round := range cfg.Rounds {
 		s.reference = 0
-		for i, t := range cfg.Targets {
+		for _, i := range order(cfg.Targets, round) {
 			if engines[i].Skipped != "" {
 				continue
 			}
-			s.run(ctx, w, t, round, &engines[i])
+			s.run(ctx, w, cfg.Targets[i], round, &engines[i])
 			if ctx.Err() != nil {
 				return report.Work{}, context.Cause(ctx)
 			}
 		}
 	}
 	return report.Work{Name: w.Name, Title: w.Title, Time: time.Now(), Metrics: w.Metrics, Engines: engines}, nil
+}
+
+// order returns the order in which the targets are measured in a round: that of the targets, and in every other round the
+// reverse of it, so that no engine always comes after the same one. libzmq, whose maximum others are told, is always first.
+func order(targets []Target, round int) []int {
+	indices := make([]int, len(targets))
+	for i := range indices {
+		indices[i] = i
+	}
+	if round%2 == 1 {
+		others := indices
+		if len(targets) > 0 && targets[0].Name == report.Reference {
+			others = indices[1:]
+		}
+		slices.Reverse(others)
+	}
+	return indices
 }
 
 // prepare completes what the peers of a work are told.

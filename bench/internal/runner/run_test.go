@@ -101,6 +101,28 @@ func TestRoundsAreOfAllEngines(t *testing.T) {
 	}
 }
 
+// TestRoundsAlternate has every other round in the reverse order, after libzmq.
+func TestRoundsAlternate(t *testing.T) {
+	t.Parallel()
+	var some []runner.Target
+	for _, name := range []string{report.Reference, "a", "b", "c"} {
+		some = append(some, runner.NewTarget(name, "/nonexistent"))
+	}
+	var order []string
+	cfg := runner.Config{
+		Targets: some, Rounds: 2, Window: time.Millisecond,
+		Progress: func(_ runner.Work, target runner.Target, _ int, _ report.Sample, _ error) {
+			order = append(order, target.Name)
+		},
+	}
+	if _, err := runner.Measure(t.Context(), cfg, runner.Works(fewIdle)[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(order, " "); got != "libzmq a b c libzmq c b a" {
+		t.Errorf("order %s", got)
+	}
+}
+
 // find returns a work by its name.
 func find(t *testing.T, name string) runner.Work {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/experimance/experimance-go/bench/internal/engine"
 	"github.com/experimance/experimance-go/bench/internal/engine/all"
@@ -11,6 +12,7 @@ import (
 	"github.com/experimance/experimance-go/bench/internal/libzmq"
 	"github.com/experimance/experimance-go/bench/internal/peer"
 	"github.com/experimance/experimance-go/bench/internal/report"
+	"github.com/experimance/experimance-go/bench/internal/revision"
 )
 
 // Target is an engine as the runner sees it: a program that plays roles.
@@ -43,6 +45,23 @@ func Targets(ctx context.Context) ([]Target, error) {
 	}
 	return targets, nil
 }
+
+// Compared returns the targets with this project's engine in the program present, and, as one more, the engine at a revision in
+// the program base.
+func Compared(targets []Target, rev string, present, base revision.Program) []Target {
+	targets = slices.Clone(targets)
+	for i, t := range targets {
+		if t.Name == report.Subject {
+			targets[i].program = present.Path
+		}
+	}
+	return append(targets, Target{
+		Name: BaseName(rev), Version: base.Commit, program: base.Path, args: []string{PeerCommand, report.Subject},
+	})
+}
+
+// BaseName is the name of this project's engine at a revision.
+func BaseName(rev string) string { return report.Subject + "@" + rev }
 
 func reference(ctx context.Context) Target {
 	t := Target{Name: report.Reference}

@@ -31,7 +31,7 @@ func atLeast(times float64) []report.Goal {
 // throughputMetrics are those of works that flood.
 func throughputMetrics(title string, goals []report.Goal) []report.Metric {
 	return []report.Metric{
-		{Name: "rate", Title: title, Unit: report.PerSecond, Goals: goals},
+		{Name: "rate", Title: title, Unit: report.PerSecond, Goals: goals, Compared: true},
 		{Name: "send_allocs", Title: "allocations for each message sent", Unit: report.Number},
 		{Name: "recv_allocs", Title: "allocations for each message received", Unit: report.Number},
 		{Name: "send_cpu_ns", Title: "processor time for each message sent, ns", Unit: report.Number},
@@ -42,8 +42,8 @@ func throughputMetrics(title string, goals []report.Goal) []report.Metric {
 // latencyMetrics are those of works that take times; goals are those of the median and of the 99th percentile alike.
 func latencyMetrics(goals []report.Goal) []report.Metric {
 	return []report.Metric{
-		{Name: "p50", Title: "median", Unit: report.Microseconds, Goals: goals},
-		{Name: "p99", Title: "99th percentile", Unit: report.Microseconds, Goals: goals},
+		{Name: "p50", Title: "median", Unit: report.Microseconds, Goals: goals, Compared: true},
+		{Name: "p99", Title: "99th percentile", Unit: report.Microseconds, Goals: goals, Compared: true},
 		{Name: "p999", Title: "99.9th percentile", Unit: report.Microseconds},
 	}
 }

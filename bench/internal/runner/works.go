@@ -196,9 +196,11 @@ func fresh(frames, size int) Work {
 		Name:  "fresh/tcp/" + name,
 		Title: fmt.Sprintf("PUSH to PULL, tcp, the first message of a connection: %s", title),
 		Metrics: []report.Metric{
-			{Name: "time", Title: "from the call that sends until it is received whole", Unit: report.Microseconds},
 			{
-				Name: "cpu", Title: "processor time of both processes", Unit: report.Microseconds,
+				Name: "time", Title: "from the call that sends until it is received whole", Unit: report.Microseconds, Compared: true,
+			},
+			{
+				Name: "cpu", Title: "processor time of both processes", Unit: report.Microseconds, Compared: true,
 				Goals: []report.Goal{{Against: report.Reference, AtMost: true, Value: 1.5}},
 			},
 			{Name: "send_cpu", Title: "processor time of the sender", Unit: report.Microseconds},
@@ -220,7 +222,7 @@ func fresh(frames, size int) Work {
 func allocatedFor(wire int) report.Metric {
 	const process = 1 << 20
 	return report.Metric{
-		Name: "recv_bytes", Title: "bytes allocated by the receiver", Unit: report.Bytes,
+		Name: "recv_bytes", Title: "bytes allocated by the receiver", Unit: report.Bytes, Compared: true,
 		Goals: []report.Goal{{AtMost: true, Value: float64(3*wire + process)}},
 	}
 }
@@ -252,10 +254,10 @@ func idleSubscribers(n int) Work {
 		Title: fmt.Sprintf("%d idle subscribers of one PUB, tcp, memory of the publisher's process for each", n),
 		Metrics: []report.Metric{
 			{
-				Name: "idle", Title: "resident, connected and subscribed", Unit: report.Bytes,
+				Name: "idle", Title: "resident, connected and subscribed", Unit: report.Bytes, Compared: true,
 				Goals: []report.Goal{{AtMost: true, Value: 16 << 10}},
 			},
-			{Name: "used", Title: "resident, after a message to each", Unit: report.Bytes},
+			{Name: "used", Title: "resident, after a message to each", Unit: report.Bytes, Compared: true},
 			{Name: "heap", Title: "of that, objects on Go's heap", Unit: report.Bytes},
 			{Name: "stack", Title: "of that, stacks of goroutines", Unit: report.Bytes},
 		},
