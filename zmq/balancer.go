@@ -119,12 +119,22 @@ func (b *balancer) each(offer func(p *pipe) bool) *pipe {
 	return nil
 }
 
-func (b *balancer) open(p *pipe) { _ = b.attach(p) } // where there is a limit, attach is called again with the peer
+func (b *balancer) open(p *pipe) { _ = b.join(p) } // if there is a limit, admit is called with the peer
 
 var errTaken = errors.New("the socket has its peer already")
 
-// attach makes a pipe known.
-func (b *balancer) attach(p *pipe) error {
+// admit refuses a peer beyond the limit.
+func (b *balancer) admit(p *pipe) error {
+	if b.limit == 0 {
+		return nil
+	}
+	return b.join(p)
+}
+
+func (b *balancer) attach(p *pipe) { _ = b.join(p) } // which admit has done if there is a limit
+
+// join makes a pipe known. It fails if the limit is reached.
+func (b *balancer) join(p *pipe) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {

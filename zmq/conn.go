@@ -70,42 +70,80 @@ type pending struct {
 // and whether the handshake had succeeded.
 func (s *socket) serveDialed(ctx context.Context, nc net.Conn, p *pipe) (established bool, err error) {
 	defer nc.Close()
-	peer, err := s.handshake(ctx, nc, p.endpoint, false)
+	c, err := s.handshake(ctx, nc, p.endpoint, p)
 	if err != nil {
 		return false, err
 	}
-	return newConn(p, nc, peer).run(ctx)
+	return true, c.run(ctx)
 }
 
-// welcome does the handshake of a connection that came in at an endpoint, which ctx bounds. It returns nil where there is no
-// peer now.
+// welcome does the handshake of a connection that came in at an endpoint, which ctx bounds. It returns nil if the peer is not
+// accepted.
 func (s *socket) welcome(ctx context.Context, nc net.Conn, endpoint string) *conn {
-	peer, err := s.handshake(ctx, nc, endpoint, true)
-	if err != nil {
-		return nil
-	}
-	p := newPipe(s, endpoint)
-	if !s.addPipe(p) {
-		s.emit(EventHandshakeFailed, endpoint, nc.RemoteAddr().String(), newHandshakeError(errUnbound))
-		return nil
-	}
-	return newConn(p, nc, peer)
+	c, _ := s.handshake(ctx, nc, endpoint, nil) // the reason is in the event
+	return c
 }
 
 var errUnbound = errors.New("the endpoint was unbound meanwhile")
 
 // serveAccepted runs the connection of a welcome peer to its end.
 func (s *socket) serveAccepted(c *conn) {
-	_, _ = c.run(s.life) // the reason is in the event
+	_ = c.run(s.life) // the reason is in the event
 	s.dropPipe(c.p)
 }
 
-func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, server bool) (*zmtp.Peer, error) {
-	peer, err := zmtp.Handshake(ctx, nc, server, s.zmtp)
-	if err != nil {
-		s.emit(EventHandshakeFailed, endpoint, nc.RemoteAddr().String(), newHandshakeError(err))
+// handshake does the handshake of a connection, in which the socket admits the peer before it sends the command that tells the
+// peer so. dialed is the pipe of a connecting socket; nil gives an accepted connection a pipe of its own.
+func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, dialed *pipe) (c *conn, err error) {
+	cfg := s.zmtp
+	cfg.Admit = func(peer *zmtp.Peer) error {
+		p := dialed
+		if p == nil {
+			if p = newPipe(s, endpoint); !s.addPipe(p) {
+				return errUnbound
+			}
+		}
+		admitted := newConn(p, nc, peer)
+		if err := admitted.join(); err != nil {
+			admitted.withdraw()
+			return err
+		}
+		c = admitted
+		return nil
 	}
-	return peer, err
+	if _, err = zmtp.Handshake(ctx, nc, dialed == nil, cfg); err == nil {
+		return c, nil
+	}
+	if c != nil { // the peer did not get the last command
+		c.withdraw()
+	}
+	s.emit(EventHandshakeFailed, endpoint, nc.RemoteAddr().String(), newHandshakeError(err))
+	return nil, err
+}
+
+// join makes the connection that of its pipe and has the pattern admit the peer.
+func (c *conn) join() error {
+	p := c.p
+	p.out.restart()
+	p.flow(true)
+	p.setPeer(c, nil)
+	p.setFrom(c.describe())
+	return p.s.pat.admit(p)
+}
+
+// leave leaves the pipe without a connection.
+func (c *conn) leave() {
+	c.p.setPeer(nil, nil)
+	c.p.flow(false)
+}
+
+// withdraw takes back join, also one that failed.
+func (c *conn) withdraw() {
+	c.leave()
+	c.p.s.pat.detach(c.p)
+	if !c.p.dialed {
+		c.p.s.dropPipe(c.p)
+	}
 }
 
 func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
@@ -127,24 +165,17 @@ func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
 	return c
 }
 
-// run attaches the connection to its pipe until it ends, and returns why it ended. The caller closes the network connection
-// when the place of the peer is free and what waited for it is given to others: a peer that sees the end may come back at once.
-// It reports false where the socket does
-// not want the peer.
-func (c *conn) run(ctx context.Context) (wanted bool, err error) {
+// run serves the connection of an admitted peer until it ends, and returns why it ended. The caller closes the network
+// connection when the place of the peer is free and what waited for it is given to others: a peer that sees the end may come
+// back at once.
+func (c *conn) run(ctx context.Context) error {
 	remote := c.nc.RemoteAddr().String()
 	p, s := c.p, c.p.s
-	p.out.restart()
-	p.flow(true)
-	p.setPeer(c, nil)
-	p.setFrom(c.describe())
 	defer context.AfterFunc(ctx, func() { c.abort(net.ErrClosed) })()
-	if err := s.attached(p); err != nil {
-		p.setPeer(nil, nil)
-		p.flow(false)
-		s.emit(EventHandshakeFailed, p.endpoint, remote, &HandshakeError{Kind: HandshakeProtocol, Err: err})
-		return false, err
+	if c.isAborted() {
+		_ = c.nc.SetDeadline(longAgo) // the handshake has removed it
 	}
+	s.attached(p)
 	if p.over.Load() && !p.dialed {
 		c.abort(net.ErrClosed) // the endpoint was unbound before there was a connection to abort
 	}
@@ -171,20 +202,19 @@ func (c *conn) run(ctx context.Context) (wanted bool, err error) {
 	if p.in != nil {
 		p.in.q.addSource(c)
 	}
-	err = c.endReading(c.readLoop())
+	readErr := c.endReading(c.readLoop())
 	if p.in != nil {
 		p.in.q.removeSource(c)
 	}
 	<-written
 	c.settle()
 
-	p.setPeer(nil, nil)
-	p.flow(false)
+	c.leave()
 	s.detached(p)
 	s.announceRoom() // more may wait for a peer that is not there
-	err = c.reason(err)
+	err := c.reason(readErr)
 	s.emit(EventDisconnected, p.endpoint, remote, err)
-	return true, err
+	return err
 }
 
 // abort ends both directions at once, for the reason err. What has arrived and was not read is lost, so it is for

@@ -55,9 +55,9 @@ func (d *Dealer) RecvEach(ctx context.Context, into []Message) (n int, err error
 	return d.recvEach(ctx, into)
 }
 
-func (d *dealer) attach(p *pipe) error {
+func (d *dealer) attach(p *pipe) {
 	p.probe()
-	return d.balancer.attach(p)
+	d.balancer.attach(p)
 }
 
 // probe tells a new ROUTER peer of this socket, where that is asked for.

@@ -264,7 +264,7 @@ func (w *wishes) remove(topic string) {
 const wishCost = 256
 
 // attach makes the peer known, and welcomes it.
-func (d *distributor) attach(p *pipe) error {
+func (d *distributor) attach(p *pipe) {
 	d.mu.Lock()
 	if !p.over.Load() {
 		d.wishes[p] = newWishes()
@@ -274,7 +274,6 @@ func (d *distributor) attach(p *pipe) error {
 		frames := [][]byte{w}
 		d.count(p.out.put(frames, encodedSize(frames), false))
 	}
-	return nil
 }
 
 // subscription keeps one entry for each peer and prefix, however often the peer subscribes.

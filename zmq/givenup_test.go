@@ -170,6 +170,7 @@ func TestGivenUpWhileWritten(t *testing.T) {
 					peer.read(len(huge) + 8)
 					peer.write(message("none", "", "reply to the wrong number"))
 				default:
+					eventually(t, "the request is dropped", func() bool { return req.Stats().Dropped == 1 }) // before more is read
 					peer.expectEnd()
 					peer = listener.accept().greet("ROUTER", 1)
 				}

@@ -52,11 +52,14 @@ func (l *inprocLink) join() error {
 	}
 	l.bound.s.emit(EventAccepted, l.bound.endpoint, "", nil)
 	l.dialed.s.emit(EventConnected, l.dialed.endpoint, "", nil)
-	for i, p := range pipes {
-		if err := p.s.attached(p); err != nil {
-			l.abort(pipes[:i], err)
+	for _, p := range pipes {
+		if err := p.s.pat.admit(p); err != nil {
+			l.abort(err)
 			return err
 		}
+	}
+	for _, p := range pipes {
+		p.s.attached(p)
 	}
 	for _, p := range pipes {
 		p.s.emit(EventHandshakeSucceeded, p.endpoint, "", nil)
@@ -66,13 +69,11 @@ func (l *inprocLink) join() error {
 }
 
 // abort takes back what was done of a join.
-func (l *inprocLink) abort(attached []*pipe, err error) {
-	for _, p := range attached {
-		p.s.detached(p)
-	}
+func (l *inprocLink) abort(err error) {
 	for _, p := range l.senderFirst() {
 		p.setPeer(nil, nil)
 		p.flow(false)
+		p.s.pat.detach(p)
 		p.s.emit(EventHandshakeFailed, p.endpoint, "", &HandshakeError{Kind: HandshakeProtocol, Err: err})
 	}
 	l.bound.s.dropPipe(l.bound)
@@ -285,6 +286,7 @@ func (r *inprocRegistry) forget(d *dialer) *inprocLink {
 
 // keepInproc waits for the endpoint to be bound, and again when the link was parted. It takes what connect returned.
 func (d *dialer) keepInproc(link *inprocLink, refused bool) {
+	wait := d.s.cfg.ReconnectInterval
 	for {
 		if link == nil && !refused {
 			if link, refused = d.awaitLink(); link == nil && !refused {
@@ -292,20 +294,23 @@ func (d *dialer) keepInproc(link *inprocLink, refused bool) {
 			}
 		}
 		if link != nil {
-			if refused = d.keepLink(link); d.life.Err() != nil || d.finished() {
-				return
-			}
+			wait = d.s.cfg.ReconnectInterval
+			refused = d.keepLink(link)
 		}
-		if d.s.cfg.ReconnectInterval < 0 || d.tries.Err() != nil {
+		d.retire()
+		if d.life.Err() != nil || d.finished() {
+			return
+		}
+		if wait < 0 || d.tries.Err() != nil {
 			d.giveUp(nil)
 			return
 		}
 		d.s.emit(EventConnectRetried, d.endpoint, "", nil)
-		if refused && !pause(d.tries, spread(d.s.cfg.ReconnectInterval, nil)) {
-			if d.life.Err() != nil {
-				return
+		if refused {
+			if !pause(d.tries, spread(wait, nil)) {
+				continue
 			}
-			continue
+			wait = longer(wait, d.s.cfg.ReconnectMax)
 		}
 		link, refused = inprocs.connect(d)
 	}
@@ -337,6 +342,5 @@ func (d *dialer) keepLink(link *inprocLink) (refused bool) {
 	case <-d.life.Done():
 		link.part()
 	}
-	d.retire()
 	return refused
 }

@@ -256,9 +256,9 @@ func (r *requester) isLost() bool {
 	return r.lost
 }
 
-func (r *requester) attach(p *pipe) error {
+func (r *requester) attach(p *pipe) {
 	p.probe()
-	return r.balancer.attach(p)
+	r.balancer.attach(p)
 }
 
 // detach finds out whether the peer took the request along. One that is still queued is either sent to the next connection

@@ -130,18 +130,19 @@ func (r *router) open(p *pipe) {
 	}
 }
 
-// attach gives the pipe a route by the peer's id.
-func (r *router) attach(p *pipe) error {
+// admit gives the pipe a route by the peer's id.
+func (r *router) admit(p *pipe) error {
 	id := string(p.peerIdentity())
 	if p.alias != nil {
 		id = string(p.alias)
 	}
 	if !r.claim(p, id) {
-		return errIDTaken
+		return fmt.Errorf("%w: %q", errIDTaken, id)
 	}
-	p.probe()
 	return nil
 }
+
+func (r *router) attach(p *pipe) { p.probe() }
 
 var errIDTaken = errors.New("another peer has the routing id")
 

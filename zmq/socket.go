@@ -64,9 +64,12 @@ type socket struct {
 type pattern interface {
 	// open is called when a connecting socket got a pipe whose queue lives on from connection to connection.
 	open(p *pipe)
-	// attach is called when there is a peer behind the pipe, detach when there is none any more. An error of attach refuses
-	// the peer, for which detach is not called then.
-	attach(p *pipe) error
+	// admit reserves what the pattern has but one of for the peer behind the pipe, such as its routing id. It is called before
+	// an accepted peer is told by READY that it is accepted. An error refuses the peer for now.
+	admit(p *pipe) error
+	// attach is called when there is an admitted peer behind the pipe, detach when there is none any more. detach is also
+	// called for a peer that was refused or whose handshake failed, and once more for one whose endpoint is given up.
+	attach(p *pipe)
 	detach(p *pipe)
 	// orphaned takes over the messages that waited for a peer that will not come back. roomMade is called when a peer may
 	// have room for them. orphans counts those that wait for that.
@@ -82,7 +85,8 @@ type pattern interface {
 type noPattern struct{}
 
 func (noPattern) open(*pipe)                           {}
-func (noPattern) attach(*pipe) error                   { return nil }
+func (noPattern) admit(*pipe) error                    { return nil }
+func (noPattern) attach(*pipe)                         {}
 func (noPattern) detach(*pipe)                         {}
 func (noPattern) roomMade()                            {}
 func (noPattern) orphans() int                         { return 0 }
@@ -193,17 +197,14 @@ func (s *socket) abandon(p *pipe) {
 // drop counts messages that will not be sent.
 func (s *socket) drop(segs []segment) { s.dropped.Add(uint64(discard(segs))) }
 
-// attached tells the pattern and all who wait that there is a peer behind p. It fails where the pattern refuses the peer.
-func (s *socket) attached(p *pipe) error {
-	if err := s.pat.attach(p); err != nil {
-		return err
-	}
+// attached tells the pattern and all who wait that there is a peer behind p, which was admitted.
+func (s *socket) attached(p *pipe) {
+	s.pat.attach(p)
 	s.mu.Lock()
 	s.peers++
 	s.mu.Unlock()
 	s.announceRoom()
 	s.changed.wakeAll()
-	return nil
 }
 
 // detached is the opposite of attached.

@@ -101,14 +101,13 @@ func (s *subscriber) tell(topic []byte, cancel bool) {
 }
 
 // attach tells a new peer, or one that is back, of all subscriptions.
-func (s *subscriber) attach(p *pipe) error {
+func (s *subscriber) attach(p *pipe) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.peers[p] = struct{}{}
 	for prefix := range s.counts {
 		p.subscribe([]byte(prefix), false)
 	}
-	return nil
 }
 
 func (s *subscriber) detach(p *pipe) {

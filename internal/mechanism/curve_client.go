@@ -23,7 +23,7 @@ type CurveClient struct {
 
 var (
 	_ Security  = CurveClient{}
-	_ Mechanism = (*curveClient)(nil)
+	_ Presenter = (*curveClient)(nil)
 )
 
 // Factory refuses settings without both keys.
@@ -159,6 +159,9 @@ func (c *curveClient) ready(data []byte) error {
 	c.sealer = newCurveSealer(c.box, thread{nonceMessageClient, clientInitiateNonce}, thread{nonceMessageServer, count})
 	return nil
 }
+
+// AwaitsReady is true after INITIATE.
+func (c *curveClient) AwaitsReady() bool { return c.dialogue.due == wire.CommandReady }
 
 // Metadata is what the server's READY said.
 func (c *curveClient) Metadata() wire.Properties { return c.metadata }

@@ -38,6 +38,15 @@ type Mechanism interface {
 	Sealer() Sealer
 }
 
+// Presenter is a Mechanism that knows when it depends on the peer's READY alone.
+type Presenter interface {
+	Mechanism
+
+	// AwaitsReady reports whether this end has said all about itself, so that a peer
+	// that takes it answers with READY.
+	AwaitsReady() bool
+}
+
 // Sealer turns frames into protected ones and back, in the order in which they
 // travel. One goroutine may seal while another opens.
 type Sealer interface {

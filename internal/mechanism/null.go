@@ -9,14 +9,16 @@ import (
 )
 
 // Null is the mechanism without authentication and confidentiality (RFC 37,
-// "The NULL Security Mechanism"). Each end sends READY with its metadata at once,
-// as RFC 23 has it and libzmq does it, and waits for the other's.
+// "The NULL Security Mechanism"). The end that connected sends READY with its
+// metadata at once, as RFC 23 has it and libzmq does it. The end that accepted
+// answers with its own when it has found the peer's good, so that a peer that it
+// does not take never sees a READY.
 type Null struct {
 	params   Params
 	metadata wire.Properties
 }
 
-var _ Mechanism = (*Null)(nil)
+var _ Presenter = (*Null)(nil)
 
 // NewNull returns the NULL mechanism of one connection.
 func NewNull(params Params) *Null {
@@ -29,10 +31,20 @@ func (*Null) Name() string { return "NULL" }
 // AsServer is false: for NULL the greeting's field must be zero.
 func (*Null) AsServer() bool { return false }
 
-// Start returns READY.
+// Start returns READY, or nothing at the end that accepted.
 func (n *Null) Start() []byte {
+	if n.params.Server {
+		return nil
+	}
+	return n.readyCommand()
+}
+
+func (n *Null) readyCommand() []byte {
 	return wire.AppendCommand(nil, wire.CommandReady, n.params.Metadata)
 }
+
+// AwaitsReady is true at the end that connected, until READY comes.
+func (n *Null) AwaitsReady() bool { return !n.params.Server && n.metadata == nil }
 
 // Handle takes READY or ERROR. Any other command is an error, since the grammar of
 // the handshake has no place for it; libzmq takes it the same way. Metadata that
@@ -64,7 +76,10 @@ func (n *Null) ready(data []byte) (reply []byte, done bool, err error) {
 		}
 	}
 	n.metadata = props
-	return nil, true, nil
+	if n.params.Server {
+		reply = n.readyCommand()
+	}
+	return reply, true, nil
 }
 
 func peerError(data []byte) error {

@@ -37,8 +37,7 @@ func (s NullServer) Factory() (func(Params) Mechanism, error) {
 	}, nil
 }
 
-// nullServer says READY only to a peer that is let in. The peer does not wait for that
-// to say its own (RFC 37, "The NULL Security Mechanism").
+// nullServer says READY only to a peer that is let in.
 type nullServer struct {
 	Null
 
@@ -46,20 +45,17 @@ type nullServer struct {
 	user User
 }
 
-// Start keeps READY back.
-func (*nullServer) Start() []byte { return nil }
-
 // Handle takes what [Null.Handle] takes, and asks before it answers.
 func (s *nullServer) Handle(ctx context.Context, command []byte) (reply []byte, done bool, err error) {
-	reply, done, err = s.Null.Handle(ctx, command)
+	ready, done, err := s.Null.Handle(ctx, command)
 	if err != nil {
-		return reply, done, err
+		return ready, done, err
 	}
 	s.user, reply, err = s.gate.admit(ctx, s.params.Peer, AuthRequest{Mechanism: s.Name(), Identity: identity(s.metadata)})
 	if err != nil {
 		return reply, false, err
 	}
-	return s.Null.Start(), true, nil
+	return ready, true, nil
 }
 
 // User is who the peer was found to be.

@@ -37,6 +37,28 @@ func TestNullAnnouncesItself(t *testing.T) {
 	}
 }
 
+// TestNullAnswersReady has the end that accepted send READY when it has found the peer's
+// good, and not before.
+func TestNullAnswersReady(t *testing.T) {
+	t.Parallel()
+	m := mechanism.NewNull(serverParams)
+	if b := m.Start(); b != nil || m.AwaitsReady() {
+		t.Errorf("begins with %q, awaits READY %t", b, m.AwaitsReady())
+	}
+	reply, done, err := m.Handle(t.Context(), []byte(subReady))
+	if want := wire.AppendCommand(nil, wire.CommandReady, serverParams.Metadata); !done || err != nil || string(reply) != string(want) {
+		t.Errorf("replied %q, done %t, %v; want %q", reply, done, err, want)
+	}
+	client := mechanism.NewNull(clientParams)
+	client.Start()
+	if !client.AwaitsReady() {
+		t.Error("the end that connected does not await READY")
+	}
+	if reply, done, err := client.Handle(t.Context(), body(t, reply)); reply != nil || !done || err != nil || client.AwaitsReady() {
+		t.Errorf("replied %q, done %t, %v, awaits READY %t", reply, done, err, client.AwaitsReady())
+	}
+}
+
 func TestNullKeepsNoMemoryOfTheCaller(t *testing.T) {
 	t.Parallel()
 	m := mechanism.NewNull(mechanism.Params{})

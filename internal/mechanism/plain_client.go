@@ -24,7 +24,7 @@ type PlainClient struct {
 
 var (
 	_ Security  = PlainClient{}
-	_ Mechanism = (*plainClient)(nil)
+	_ Presenter = (*plainClient)(nil)
 )
 
 // String tells the username alone.
@@ -105,6 +105,9 @@ func (c *plainClient) ready(data []byte) (reply []byte, done bool, err error) {
 	c.metadata = props
 	return nil, true, nil
 }
+
+// AwaitsReady is true after INITIATE.
+func (c *plainClient) AwaitsReady() bool { return c.dialogue.due == wire.CommandReady }
 
 // Metadata is what the server's READY said.
 func (c *plainClient) Metadata() wire.Properties { return c.metadata }

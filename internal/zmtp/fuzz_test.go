@@ -52,7 +52,10 @@ func FuzzHandshake(f *testing.F) {
 func playStream(conn net.Conn, stream []byte, cut int) {
 	answers := len(pubGreeting)
 	if g, err := wire.ParseGreeting(stream); err == nil && g.Mechanism == "NULL" {
-		answers += len(pubReady)
+		frame := stream[wire.GreetingSize:]
+		if _, size, n, err := wire.ParseHeader(frame); err == nil && n > 0 && int64(len(frame)-n) >= size {
+			answers += len(pubReady)
+		}
 	}
 	answered := make(chan struct{})
 	ended := make(chan struct{})

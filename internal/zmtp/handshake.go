@@ -46,14 +46,16 @@ type Peer struct {
 
 // Handshake greets the peer at the other end of conn and agrees with it on all
 // that is to be known before traffic begins. Server is true for the end that
-// accepted the connection. The greeting is sent at once and as a whole, and READY
-// without waiting for the peer's.
+// accepted the connection. The greeting is sent at once and as a whole. The end that
+// connected sends READY without waiting for the peer's, the other one when it has
+// accepted the peer.
 //
 // The context and Config.Timeout bound the whole of it, until each end has told the
-// other that it is accepted. On success conn has no deadline. On failure the error is a [*HandshakeError] (or says that cfg is
-// invalid), conn has an expired deadline, and the caller closes it: Handshake
-// never does. Conn must end its reads and writes when its deadline passes, as
-// those of package net do; while Handshake runs nobody else may use it.
+// other that it is accepted. On success conn has no deadline. On failure the error is
+// a [*HandshakeError] (or says that cfg is invalid), conn has an expired deadline, and
+// the caller closes it: Handshake never does. Conn must end its reads and writes when
+// its deadline passes, as those of package net do; while Handshake runs nobody else
+// may use it.
 func Handshake(ctx context.Context, conn net.Conn, server bool, cfg Config) (*Peer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -70,11 +72,12 @@ func Handshake(ctx context.Context, conn net.Conn, server bool, cfg Config) (*Pe
 
 	addr := peerAddress(conn)
 	h := &handshake{
-		cfg:   &cfg,
-		mech:  cfg.newMechanism(server, addr),
-		in:    inbox{conn: conn},
-		out:   newOutbox(conn),
-		stage: StageGreeting,
+		cfg:    &cfg,
+		server: server,
+		mech:   cfg.newMechanism(server, addr),
+		in:     inbox{conn: conn},
+		out:    newOutbox(conn),
+		stage:  StageGreeting,
 	}
 	peer, err := h.run(ctx)
 	if err != nil {
@@ -99,11 +102,12 @@ func Handshake(ctx context.Context, conn net.Conn, server bool, cfg Config) (*Pe
 
 // handshake is the state of one handshake.
 type handshake struct {
-	cfg   *Config
-	mech  mechanism.Mechanism
-	in    inbox
-	out   *outbox
-	stage Stage
+	cfg    *Config
+	server bool
+	mech   mechanism.Mechanism
+	in     inbox
+	out    *outbox
+	stage  Stage
 }
 
 func (h *handshake) run(ctx context.Context) (*Peer, error) {
@@ -118,10 +122,21 @@ func (h *handshake) run(ctx context.Context) (*Peer, error) {
 		return nil, err
 	}
 	h.stage = StageSecurity
-	if err := h.secure(ctx); err != nil {
+	last, err := h.secure(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return h.peer(theirs), nil
+	if ctx.Err() != nil { // the last moment to refuse the peer
+		return nil, context.Cause(ctx)
+	}
+	peer := h.peer(theirs)
+	if h.cfg.Admit != nil {
+		if err := h.cfg.Admit(peer); err != nil {
+			return nil, protocolError{err}
+		}
+	}
+	h.out.send(last)
+	return peer, nil
 }
 
 // readGreeting reads the peer's greeting and refuses it at the first byte that
@@ -149,24 +164,22 @@ func (h *handshake) readGreeting() (wire.Greeting, error) {
 	return greeting, nil
 }
 
-// secure exchanges the mechanism's commands.
-func (h *handshake) secure(ctx context.Context) error {
+// secure exchanges the mechanism's commands. It returns the last ones, which tell the
+// peer that it is accepted.
+func (h *handshake) secure(ctx context.Context) (last []byte, err error) {
 	h.out.send(h.mech.Start())
 	for {
 		command, err := h.readCommand()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		reply, done, err := h.mech.Handle(ctx, command)
-		if done && ctx.Err() != nil { // the last moment to refuse the peer
-			return context.Cause(ctx)
+		if done && err == nil {
+			return reply, nil
 		}
 		h.out.send(reply)
 		if err != nil {
-			return protocolError{err}
-		}
-		if done {
-			return nil
+			return nil, protocolError{err}
 		}
 	}
 }
@@ -237,10 +250,23 @@ func (h *handshake) failure(ctx context.Context, addr string, err error) *Handsh
 		}
 	case ctx.Err() != nil:
 		failed.Err = context.Cause(ctx)
-	case errors.Is(err, io.EOF):
-		failed.Err = fmt.Errorf("peer closed the connection: %w", io.ErrUnexpectedEOF)
+	default:
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+			failed.Err = fmt.Errorf("peer closed the connection: %w", err)
+		}
+		if h.presented() {
+			failed.Err = fmt.Errorf("peer closed the connection instead of answering with READY: "+
+				"it may have a peer with this identity already, or take no more peers at present: %w", err)
+		}
 	}
 	return failed
+}
+
+// presented reports whether all that is missing is that the peer takes this end.
+func (h *handshake) presented() bool {
+	presenter, ok := h.mech.(mechanism.Presenter)
+	return ok && !h.server && h.stage == StageSecurity && presenter.AwaitsReady()
 }
 
 // expire ends the reads and writes of conn, those under way and those to come.

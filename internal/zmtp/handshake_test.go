@@ -2,11 +2,15 @@ package zmtp_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/experimance/experimance-go/internal/wire"
 	"github.com/experimance/experimance-go/internal/zmtp"
@@ -50,7 +54,7 @@ func TestHandshakeWithScriptedPeers(t *testing.T) {
 		{"4.0", 1, []step{send(greetingOf(4, 0)), receive(64), send(subReady), receive(len(pubReady))}},
 		{"writes all, then reads all", 1, []step{send(v31 + subReady), receive(all)}},
 		{"reads the greeting before it writes", 1, []step{receive(64), send(v31 + subReady), receive(len(pubReady))}},
-		{"reads our READY before its own", 1, []step{send(v31), receive(all), send(subReady)}},
+		{"reads our greeting before its READY", 1, []step{send(v31), receive(64), send(subReady), receive(all - 64)}},
 		{"libzmq 4.3.4", 1, []step{
 			send("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f"), receive(10),
 			send("\x03"), receive(1), send(v31[11:]), receive(53),
@@ -83,6 +87,99 @@ func TestHandshakeWithScriptedPeers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhoSendsReadyFirst meets a peer that waits for READY before it sends its own. The
+// end that connected sends it, the other one waits.
+func TestWhoSendsReadyFirst(t *testing.T) {
+	t.Parallel()
+	onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+		played := play(theirs, send(greetingOf(3, 1)), receive(len(pubGreeting+pubReady)), send(subReady))
+		if _, err := zmtp.Handshake(t.Context(), ours, false, zmtp.Config{SocketType: "PUB"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := played(); err != nil {
+			t.Errorf("peer's script: %v", err)
+		}
+	})
+	t.Run("accepted", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := pipe(t)
+			shaking := handshake(t.Context(), ours, true, zmtp.Config{SocketType: "PUB"})
+			sent := collect(theirs)
+			if err := send(greetingOf(3, 1))(theirs); err != nil {
+				t.Fatal(err)
+			}
+			failed := <-shaking
+			if !errors.Is(failed.err, os.ErrDeadlineExceeded) {
+				t.Errorf("%v; want os.ErrDeadlineExceeded", failed.err)
+			}
+			ours.Close()
+			if got := sent(); got != pubGreeting {
+				t.Errorf("sent %q, want the greeting", got)
+			}
+		})
+	})
+}
+
+// TestAdmit has a peer refused that passes all else: it sees neither READY nor ERROR.
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	full := errors.New("full")
+	for _, refuse := range []bool{true, false} {
+		onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+			sent := collect(theirs)
+			played := play(theirs, send(greetingOf(3, 1)+readyOf("Socket-Type", "DEALER", "Identity", "me")))
+			var asked *zmtp.Peer
+			peer, err := zmtp.Handshake(t.Context(), ours, true, zmtp.Config{SocketType: "ROUTER", Admit: func(peer *zmtp.Peer) error {
+				asked = peer
+				if refuse {
+					return full
+				}
+				return nil
+			}})
+			if err := played(); err != nil {
+				t.Error(err)
+			}
+			ours.Close()
+			got, want := sent(), strings.Replace(pubGreeting, "PUB", "ROUTER", 1)
+			if asked == nil || string(asked.Identity) != "me" || asked.SocketType != "DEALER" {
+				t.Errorf("asked about %+v", asked)
+			}
+			if refuse {
+				checkFailure(t, err, zmtp.StageSecurity, zmtp.KindProtocol)
+				if !errors.Is(err, full) {
+					t.Errorf("%v, want %v", err, full)
+				}
+			} else {
+				want += readyOf("Socket-Type", "ROUTER", "Identity", "")
+				if err != nil || peer != asked {
+					t.Errorf("%+v, %v; want the peer that was asked about", peer, err)
+				}
+			}
+			if got != want {
+				t.Errorf("sent %q, want %q", got, want)
+			}
+		})
+	}
+	t.Run("a peer of the wrong type is not asked about", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := pipe(t)
+			sent := collect(theirs)
+			play(theirs, send(greetingOf(3, 1)+readyOf("Socket-Type", "PULL")))
+			_, err := zmtp.Handshake(t.Context(), ours, true, zmtp.Config{SocketType: "PUB", Admit: func(peer *zmtp.Peer) error {
+				t.Errorf("asked about %+v", peer)
+				return nil
+			}})
+			checkFailure(t, err, zmtp.StageSecurity, zmtp.KindProtocol)
+			ours.Close()
+			if got := sent(); !strings.Contains(got, "\x05ERROR") {
+				t.Errorf("sent %q, want an ERROR, since that will never be right", got)
+			}
+		})
+	})
 }
 
 // alternating sends s byte for byte, each after a byte of the other end.

@@ -3,6 +3,7 @@ package zmtp_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -18,7 +19,6 @@ import (
 func TestHandshakeRefuses(t *testing.T) {
 	t.Parallel()
 	v31 := greetingOf(3, 1)
-	greeted := pubGreeting + pubReady
 	plain := string(wire.AppendGreeting(nil, wire.Greeting{Major: 3, Minor: 1, Mechanism: "PLAIN"}))
 	errorOf := func(reason string) string { return string(wire.AppendError(nil, reason)) }
 	for _, tt := range []struct {
@@ -27,62 +27,68 @@ func TestHandshakeRefuses(t *testing.T) {
 		stage zmtp.Stage
 		kind  zmtp.Kind
 		says  string // part of the error
-		sent  string // all that this end says
+		reply string // what this end says to that
 	}{
-		{"ZMTP 1.0", "\x01", zmtp.StageGreeting, zmtp.KindProtocol, "ZMTP 1.0", pubGreeting},
-		{"ZMTP 1.0 with a long identity", "\xff\x00\x00\x00\x00\x00\x00\x01\x2d\x00", zmtp.StageGreeting, zmtp.KindProtocol, "ZMTP 1.0", pubGreeting},
-		{"ZMTP 2.0", v31[:10] + "\x01", zmtp.StageGreeting, zmtp.KindProtocol, "older than 3.0", pubGreeting},
-		{"HTTP", "G", zmtp.StageGreeting, zmtp.KindProtocol, "another protocol", pubGreeting},
-		{"PLAIN", plain, zmtp.StageGreeting, zmtp.KindProtocol, `"PLAIN", ours "NULL"`, pubGreeting},
-		{"mechanism with more behind a zero", v31[:20] + "x" + v31[21:], zmtp.StageGreeting, zmtp.KindProtocol, `"NULL\x00\x00\x00\x00x"`, pubGreeting},
+		{"ZMTP 1.0", "\x01", zmtp.StageGreeting, zmtp.KindProtocol, "ZMTP 1.0", ""},
+		{"ZMTP 1.0 with a long identity", "\xff\x00\x00\x00\x00\x00\x00\x01\x2d\x00", zmtp.StageGreeting, zmtp.KindProtocol, "ZMTP 1.0", ""},
+		{"ZMTP 2.0", v31[:10] + "\x01", zmtp.StageGreeting, zmtp.KindProtocol, "older than 3.0", ""},
+		{"HTTP", "G", zmtp.StageGreeting, zmtp.KindProtocol, "another protocol", ""},
+		{"PLAIN", plain, zmtp.StageGreeting, zmtp.KindProtocol, `"PLAIN", ours "NULL"`, ""},
+		{"mechanism with more behind a zero", v31[:20] + "x" + v31[21:], zmtp.StageGreeting, zmtp.KindProtocol, `"NULL\x00\x00\x00\x00x"`, ""},
 
-		{"type of no partner", v31 + readyOf("Socket-Type", "PUSH"), zmtp.StageSecurity, zmtp.KindProtocol, `a peer of type "PUSH"`, greeted + errorOf(`socket type PUB does not accept a peer of type "PUSH"`)},
-		{"unknown type", v31 + readyOf("Socket-Type", "MAGIC"), zmtp.StageSecurity, zmtp.KindProtocol, `"MAGIC"`, greeted + errorOf(`socket type PUB does not accept a peer of type "MAGIC"`)},
-		{"type in lower case", v31 + readyOf("Socket-Type", "sub"), zmtp.StageSecurity, zmtp.KindProtocol, `"sub"`, greeted + errorOf(`socket type PUB does not accept a peer of type "sub"`)},
-		{"type of great length", v31 + readyOf("Socket-Type", strings.Repeat("S", 9999)), zmtp.StageSecurity, zmtp.KindProtocol, "SSS", greeted + errorOf(`socket type PUB does not accept a peer of type "`+strings.Repeat("S", 32)+`"`)},
-		{"no type", v31 + readyOf("X-a", "b"), zmtp.StageSecurity, zmtp.KindProtocol, "does not say its socket type", greeted + errorOf("peer does not say its socket type")},
+		{"type of no partner", v31 + readyOf("Socket-Type", "PUSH"), zmtp.StageSecurity, zmtp.KindProtocol, `a peer of type "PUSH"`, errorOf(`socket type PUB does not accept a peer of type "PUSH"`)},
+		{"unknown type", v31 + readyOf("Socket-Type", "MAGIC"), zmtp.StageSecurity, zmtp.KindProtocol, `"MAGIC"`, errorOf(`socket type PUB does not accept a peer of type "MAGIC"`)},
+		{"type in lower case", v31 + readyOf("Socket-Type", "sub"), zmtp.StageSecurity, zmtp.KindProtocol, `"sub"`, errorOf(`socket type PUB does not accept a peer of type "sub"`)},
+		{"type of great length", v31 + readyOf("Socket-Type", strings.Repeat("S", 9999)), zmtp.StageSecurity, zmtp.KindProtocol, "SSS", errorOf(`socket type PUB does not accept a peer of type "` + strings.Repeat("S", 32) + `"`)},
+		{"no type", v31 + readyOf("X-a", "b"), zmtp.StageSecurity, zmtp.KindProtocol, "does not say its socket type", errorOf("peer does not say its socket type")},
 
-		{"truncated metadata", v31 + "\x04\x0b\x05READY\x0bSock", zmtp.StageSecurity, zmtp.KindProtocol, "cut off", greeted},
-		{"garbage for metadata", v31 + "\x04\x0b\x05READY\x01a\xff\xff\xff", zmtp.StageSecurity, zmtp.KindProtocol, "cut off", greeted},
-		{"empty command", v31 + "\x04\x00\x04", zmtp.StageSecurity, zmtp.KindProtocol, "empty", greeted},
-		{"command without a name", v31 + "\x04\x01\x00", zmtp.StageSecurity, zmtp.KindProtocol, "empty name", greeted},
-		{"reserved flags", v31 + "\xf0", zmtp.StageSecurity, zmtp.KindProtocol, "reserved", greeted},
-		{"unknown command", v31 + "\x04\x06\x05HOWDY", zmtp.StageSecurity, zmtp.KindProtocol, "HOWDY", greeted},
-		{"message", v31 + "\x00\x05", zmtp.StageSecurity, zmtp.KindProtocol, "message before the handshake", greeted},
-		{"command above the limit", v31 + "\x06\x00\x00\x00\x00\x00\x01\x00\x01", zmtp.StageSecurity, zmtp.KindProtocol, "65537 bytes", greeted},
-		{"command of 2^62 bytes", v31 + "\x06\x40\x00\x00\x00\x00\x00\x00\x00", zmtp.StageSecurity, zmtp.KindProtocol, "4611686018427387904 bytes", greeted},
-		{"command of 2^63 bytes", v31 + "\x06\x80\x00\x00\x00\x00\x00\x00\x00", zmtp.StageSecurity, zmtp.KindProtocol, "above 2^63-1", greeted},
+		{"truncated metadata", v31 + "\x04\x0b\x05READY\x0bSock", zmtp.StageSecurity, zmtp.KindProtocol, "cut off", ""},
+		{"garbage for metadata", v31 + "\x04\x0b\x05READY\x01a\xff\xff\xff", zmtp.StageSecurity, zmtp.KindProtocol, "cut off", ""},
+		{"empty command", v31 + "\x04\x00\x04", zmtp.StageSecurity, zmtp.KindProtocol, "empty", ""},
+		{"command without a name", v31 + "\x04\x01\x00", zmtp.StageSecurity, zmtp.KindProtocol, "empty name", ""},
+		{"reserved flags", v31 + "\xf0", zmtp.StageSecurity, zmtp.KindProtocol, "reserved", ""},
+		{"unknown command", v31 + "\x04\x06\x05HOWDY", zmtp.StageSecurity, zmtp.KindProtocol, "HOWDY", ""},
+		{"message", v31 + "\x00\x05", zmtp.StageSecurity, zmtp.KindProtocol, "message before the handshake", ""},
+		{"command above the limit", v31 + "\x06\x00\x00\x00\x00\x00\x01\x00\x01", zmtp.StageSecurity, zmtp.KindProtocol, "65537 bytes", ""},
+		{"command of 2^62 bytes", v31 + "\x06\x40\x00\x00\x00\x00\x00\x00\x00", zmtp.StageSecurity, zmtp.KindProtocol, "4611686018427387904 bytes", ""},
+		{"command of 2^63 bytes", v31 + "\x06\x80\x00\x00\x00\x00\x00\x00\x00", zmtp.StageSecurity, zmtp.KindProtocol, "above 2^63-1", ""},
 
-		{"ERROR", v31 + errorOf("busy"), zmtp.StageSecurity, zmtp.KindProtocol, `reason "busy"`, greeted},
-		{"ERROR with a status", v31 + errorOf("400"), zmtp.StageSecurity, zmtp.KindAuthentication, `reason "400"`, greeted},
+		{"ERROR", v31 + errorOf("busy"), zmtp.StageSecurity, zmtp.KindProtocol, `reason "busy"`, ""},
+		{"ERROR with a status", v31 + errorOf("400"), zmtp.StageSecurity, zmtp.KindAuthentication, `reason "400"`, ""},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
-				sent := collect(theirs)
-				played := play(theirs, send(tt.bytes))
-				begun := time.Now()
-				peer, err := zmtp.Handshake(t.Context(), ours, true, zmtp.Config{SocketType: "PUB"})
-				if peer != nil || err == nil {
-					t.Fatalf("agreed: %+v, %v", peer, err)
-				}
-				if took := time.Since(begun); took >= zmtp.DefaultTimeout {
-					t.Errorf("took %v", took)
-				}
-				checkFailure(t, err, tt.stage, tt.kind)
-				if !strings.Contains(err.Error(), tt.says) {
-					t.Errorf("error %q does not say %q", err, tt.says)
-				}
-				checkExpired(t, ours)
-				if err := played(); err != nil {
-					t.Error(err)
-				}
-				ours.Close()
-				if got := sent(); got != tt.sent {
-					t.Errorf("sent\n     %q\nwant %q", got, tt.sent)
-				}
+		for _, server := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, server %t", tt.name, server), func(t *testing.T) {
+				t.Parallel()
+				onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+					sent := collect(theirs)
+					played := play(theirs, send(tt.bytes))
+					begun := time.Now()
+					peer, err := zmtp.Handshake(t.Context(), ours, server, zmtp.Config{SocketType: "PUB"})
+					if peer != nil || err == nil {
+						t.Fatalf("agreed: %+v, %v", peer, err)
+					}
+					if took := time.Since(begun); took >= zmtp.DefaultTimeout {
+						t.Errorf("took %v", took)
+					}
+					checkFailure(t, err, tt.stage, tt.kind)
+					if !strings.Contains(err.Error(), tt.says) {
+						t.Errorf("error %q does not say %q", err, tt.says)
+					}
+					checkExpired(t, ours)
+					if err := played(); err != nil {
+						t.Error(err)
+					}
+					ours.Close()
+					want := pubGreeting + tt.reply
+					if tt.stage == zmtp.StageSecurity && !server {
+						want = pubGreeting + pubReady + tt.reply
+					}
+					if got := sent(); got != want {
+						t.Errorf("sent\n     %q\nwant %q", got, want)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -174,27 +180,32 @@ func TestHandshakeErrorOfPeersError(t *testing.T) {
 func TestPeerClosesInEachStage(t *testing.T) {
 	t.Parallel()
 	stream := greetingOf(3, 1) + subReady
-	for n := range len(stream) {
-		onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
-			// It reads first, so that a connection of TCP is closed and not reset.
-			script := []step{receive(64), send(stream[:n])}
-			if n >= 64 {
-				script = append(script, receive(len(pubReady)))
-			}
-			if n == 0 {
-				script = script[:1]
-			}
-			play(theirs, append(script, net.Conn.Close)...)
-			_, err := zmtp.Handshake(t.Context(), ours, true, zmtp.Config{SocketType: "PUB"})
-			stage := zmtp.StageGreeting
-			if n >= 64 {
-				stage = zmtp.StageSecurity
-			}
-			checkFailure(t, err, stage, zmtp.KindNetwork)
-			if !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("closed after %d bytes: %v", n, err)
-			}
-		})
+	for _, server := range []bool{true, false} {
+		for n := range len(stream) {
+			onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
+				// It reads first, so that a connection of TCP is closed and not reset.
+				script := []step{receive(64), send(stream[:n])}
+				if n >= 64 && !server {
+					script = append(script, receive(len(pubReady)))
+				}
+				if n == 0 {
+					script = script[:1]
+				}
+				play(theirs, append(script, net.Conn.Close)...)
+				_, err := zmtp.Handshake(t.Context(), ours, server, zmtp.Config{SocketType: "PUB"})
+				stage := zmtp.StageGreeting
+				if n >= 64 {
+					stage = zmtp.StageSecurity
+				}
+				checkFailure(t, err, stage, zmtp.KindNetwork)
+				if !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("closed after %d bytes: %v", n, err)
+				}
+				if got, want := strings.Contains(err.Error(), "instead of answering with READY"), n >= 64 && !server; got != want {
+					t.Errorf("closed after %d bytes: %v; that READY was due is said %t, want %t", n, err, got, want)
+				}
+			})
+		}
 	}
 }
 
@@ -272,7 +283,7 @@ func TestClaimsTakeNoMemory(t *testing.T) {
 	onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
 		counted := &countedConn{Conn: ours}
 		header := binary.BigEndian.AppendUint64([]byte{wire.FlagCommand | wire.FlagLong}, 1<<30)
-		play(theirs, receive(64), send(greetingOf(3, 1)+string(header)), receive(len(pubReady)), net.Conn.Close)
+		play(theirs, receive(64), send(greetingOf(3, 1)+string(header)), net.Conn.Close)
 		_, err := zmtp.Handshake(t.Context(), counted, true, zmtp.Config{SocketType: "PUB", MaxCommand: 1 << 30})
 		checkFailure(t, err, zmtp.StageSecurity, zmtp.KindNetwork)
 		if counted.largest > 4096 {
