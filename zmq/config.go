@@ -74,7 +74,7 @@ type Config struct {
 	// HeartbeatTimeout is how long a PING may be without an answer before the peer is disconnected. Anything that comes from
 	// the peer is an answer. The time begins anew while messages that are held up by a slow network or a slow peer go on
 	// leaving, and while a full receive queue keeps this socket from reading. So a peer that vanishes is disconnected within
-	// HeartbeatInterval and HeartbeatTimeout; one that is slow is not. Peers of ZMTP 3.0 that have never answered a PING are
+	// HeartbeatInterval and HeartbeatTimeout; one that is slow is not. Peers of ZMTP 3.0 that have sent neither PING nor PONG are
 	// not judged by silence, since libzmq before 4.2 does not know it. 0 means HeartbeatInterval.
 	HeartbeatTimeout time.Duration
 

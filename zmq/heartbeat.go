@@ -19,7 +19,7 @@ type heartbeat struct {
 	sinceLook atomic.Bool   // something came since the last look for an answer to a PING
 	sinceTick atomic.Bool   // something came since the time to live was last looked at
 	stalled   atomic.Bool   // the reader waits for room: that nothing comes is our own doing
-	ponged    atomic.Bool   // the peer has answered a PING
+	beats     atomic.Bool   // the peer has sent a PING or a PONG
 	wrote     atomic.Uint64 // batches that the system has taken whole
 	writing   atomic.Bool   // the writer is at work
 	pingGap   atomic.Int64  // between the peer's last two PINGs, in ns; 0 until the first came
@@ -111,7 +111,7 @@ func (c *conn) lookForAnswer() {
 }
 
 // answers reports whether the peer is known to answer PINGs: all of ZMTP 3.1 do, but not those of 3.0 before libzmq 4.2.
-func (c *conn) answers() bool { return c.peer.Minor >= 1 || c.ponged.Load() }
+func (c *conn) answers() bool { return c.peer.Minor >= 1 || c.beats.Load() }
 
 // progress is how far our bytes have come, as far as the system tells.
 type progress struct {
@@ -156,6 +156,7 @@ func (c *conn) held(p progress) bool {
 
 // expect gives the peer up when nothing comes from it for the time to live that its PING bears; zero means for ever.
 func (c *conn) expect(ttl time.Duration) {
+	c.beats.Store(true)
 	c.beatMu.Lock()
 	defer c.beatMu.Unlock()
 	now := time.Now()

@@ -358,7 +358,7 @@ func (r *reader) command(flags byte, body []byte, frame int) error {
 	case wire.CommandPing:
 		err = r.ping(data)
 	case wire.CommandPong:
-		r.c.ponged.Store(true)
+		r.c.beats.Store(true)
 	case wire.CommandError:
 		err = refusal(data)
 	}
