@@ -79,7 +79,7 @@ func TestErrorsAreCountedBeforeTheStateIsTold(t *testing.T) {
 			_, err := svc.Stop(ended)
 			wantErr(t, err, context.Canceled)
 			close(hold)
-			<-done
+			wantErr(t, receive(t, done), context.Canceled)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
