@@ -55,7 +55,8 @@ type Config struct {
 	// ReconnectMax is the bound up to which that wait doubles with each failure. 0 means that it does not double.
 	ReconnectMax time.Duration
 
-	// Linger is how long Close tries to send what is queued. 0 means one second, a negative value not at all.
+	// Linger is how long Close, Disconnect and Unbind try to send what is queued, and wait until the systems of the peers have
+	// it. 0 means one second, a negative value not at all.
 	Linger time.Duration
 
 	// Immediate makes a connecting socket queue messages only for peers with which it has completed a handshake.

@@ -61,6 +61,13 @@
 // peer that does not keep up, and a message that nobody has subscribed to goes nowhere. DEALER, REQ and PAIR wait as PUSH
 // does; XPUB, ROUTER and REP drop as PUB does.
 //
+// [Stats] accounts for every message that Send has accepted: it is queued, dropped, or sent to the peer's system. What was
+// on its way when a connection broke, so that the peer may not have it, is counted in Stats.Unconfirmed besides. A message
+// that has arrived is received, also when its peer has closed its connection or answers to it fail.
+//
+// A socket that stops receiving loses what is on its way to it, unless [Pull.Drain] (and of Sub, XSub, Dealer, Router and Rep)
+// takes it in first.
+//
 // # Overflow
 //
 // Every queue has a bound, in messages and in bytes ([Config]). Each peer has a queue of its own for sending and for
@@ -68,8 +75,9 @@
 // the message for that peer. When that for receiving is full, no more is read from the peer, so that its own queue fills.
 // [Stats] counts every drop. A multipart message counts as one, and a frame's size is believed when its bytes have come.
 //
-// A bound socket's queue for a peer ends with the connection. A connected socket's queue stays when the connection is
-// lost, and is filled also before there is one, unless Config.Immediate is set.
+// A bound socket's queue for a peer ends with the connection. A connected socket's queue is filled also before there is a
+// connection, unless Config.Immediate is set, and stays when the connection is lost; but if a PUSH or DEALER has other peers
+// then, these get what is queued and what is sent until that peer is back.
 //
 // # Memory
 //
@@ -79,9 +87,12 @@
 //
 // # Closing
 //
-// Close refuses new messages, frees everybody who waits with [ErrClosed], sends what is queued for as long as Config.Linger
-// allows, counts the rest in Stats.Dropped, and returns when nothing of the socket is left: no goroutine, no connection.
-// Shutdown does the same with the patience of a context. What has arrived and was not received is given up.
+// Close refuses new messages, ends blocked calls with [ErrClosed], and sends what is queued. Then it tells each peer that
+// nothing more will come, and waits until the peer has ended the connection too or its system has everything, as long as
+// Config.Linger allows. What is not known to have left by then is counted in Stats.Dropped. Close returns when nothing of the
+// socket is left: no goroutine, no connection. Shutdown does the same for as long as a context lasts. Disconnect and Unbind do
+// it for their connections, and receive meanwhile what these still bring. What has arrived at a closed socket and was not
+// received is counted in Stats.Discarded: to lose nothing, Drain first.
 //
 // # Events
 //

@@ -22,8 +22,9 @@ func NewPush(cfg Config) (*Push, error) {
 
 // Send sends one message of one or more frames to the next peer in turn that has room. Where none has, it waits until one
 // has, or ctx ends: the error then holds the context's error and ErrNoPeer, and nothing was sent. A message that was
-// accepted is never given to two peers, and is given to another one if its peer goes away before it was written; what was
-// written to a peer that dies is lost with it, since PUSH and PULL have no acknowledgement.
+// accepted is never given to two peers, and is given to another one if its peer goes away before it was written. What was
+// written to a peer that dies is lost with it, since PUSH and PULL have no acknowledgement: Stats.Unconfirmed counts what had
+// not reached the peer's system. A Pull that stops in good order (see Pull.Drain) loses nothing.
 //
 // The frames are copied: they may be used again when Send returns. Any number of goroutines may send at once; the messages
 // of one goroutine reach one peer in their order.
