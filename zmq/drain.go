@@ -17,7 +17,8 @@ import (
 // ErrDrained once it has begun. What is sent to the socket until its peers learn of the end counts against
 // Config.RecvHWMBytes alone.
 //
-// A PUSH of libzmq that is told so closes its connection, and throws away what it has queued for it.
+// A PUSH of libzmq that is told so closes its connection, and throws away what it has queued for it; only one that connects to
+// this socket keeps that, for the next socket that is bound there.
 func (p *Pull) Drain(ctx context.Context) error { return p.drainPeers(ctx, true) }
 
 // Drain receives what publishers have on its way and ends the connections: see Pull.Drain. Publishers stop sending when they
