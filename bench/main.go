@@ -195,17 +195,16 @@ func (o options) compare(ctx context.Context, works []runner.Work, targets []run
 		if err := results.WriteComparison(out); err != nil {
 			return err
 		}
-		twice := o
-		twice.rounds *= 2
-		twice.run = regexp.MustCompile(report.Pattern(worse))
+		o.rounds *= 2
+		o.run = regexp.MustCompile(report.Pattern(worse))
 		var counts report.Results
-		counts, interrupted = twice.measure(ctx, works, targets, out)
+		counts, interrupted = o.measure(ctx, works, targets, out)
 		results.Works = counts.Merge(results, names(works)).Works
 	}
 	if len(results.Works) == 0 {
 		return interrupted
 	}
-	if err := o.tellWorse(results, out); err != nil {
+	if err := o.writeVerdict(results, out); err != nil {
 		return err
 	}
 	if o.out == "" {
@@ -214,8 +213,8 @@ func (o options) compare(ctx context.Context, works []runner.Work, targets []run
 	return errors.Join(o.write(results), results.WriteBenchmarks(o.out), interrupted)
 }
 
-// tellWorse prints the comparison, and how to measure again what was slower.
-func (o options) tellWorse(results report.Results, out io.Writer) error {
+// writeVerdict prints the comparison, and the command that measures again what was slower.
+func (o options) writeVerdict(results report.Results, out io.Writer) error {
 	if err := results.WriteComparison(out); err != nil {
 		return err
 	}
@@ -229,8 +228,9 @@ func (o options) tellWorse(results report.Results, out io.Writer) error {
 		_, err := fmt.Fprintln(out, "\nNo work is slower.")
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\n%d of %d works slower or not done. Once more, with twice the rounds:\n\n    go run . -base %s -rounds %d -time %v -engines %s -run '%s'\n",
-		len(worse), len(results.Works), o.base, 2*o.rounds, o.window, cmp.Or(strings.Join(o.engines, ","), report.Subject), report.Pattern(worse))
+	_, err := fmt.Fprintf(out, "\n%d of %d works are slower or not done. Once more, with twice the rounds:\n\n"+
+		"    go run . -base %s -rounds %d -time %v -idle %d -engines %s -run '%s'\n", len(worse), len(results.Works),
+		o.base, 2*o.rounds, o.window, o.idle, cmp.Or(strings.Join(o.engines, ","), report.Subject), report.Pattern(worse))
 	return err
 }
 

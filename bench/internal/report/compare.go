@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/experimance/experimance-go/bench/internal/stats"
@@ -43,6 +44,7 @@ func (v Verdict) worse() bool { return v == Slower || v == NotDone }
 type Comparison struct {
 	Work    string
 	Metric  Metric
+	Rounds  int // of Subject, in which the metric was measured
 	Base    stats.Summary
 	Now     stats.Summary
 	Ratio   stats.Summary // of Now to Base, each of two runs of the same round
@@ -71,6 +73,7 @@ func (w Work) compare(m Metric, base string) Comparison {
 	var measured, had bool
 	c.Base, had = before.Summary(m.Name)
 	c.Now, measured = now.Summary(m.Name)
+	c.Rounds = len(now.values(m.Name))
 	switch {
 	case !had && !measured:
 		c.Verdict = Neither
@@ -140,7 +143,7 @@ func (r Results) WriteComparison(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	t := &table{header: []string{"work", "metric", env.Base, Subject, "change", "p", "ratio", "min", "max", ""}}
+	t := &table{header: []string{"work", "metric", env.Base, Subject, "change", "p", "ratio", "min", "max", "rounds", ""}}
 	for _, c := range r.Compare() {
 		t.add(c.row()...)
 	}
@@ -158,7 +161,7 @@ func (r Results) WriteComparison(w io.Writer) error {
 }
 
 func (c Comparison) row() []string {
-	row := []string{c.Work, c.Metric.Name, "–", "–", "", "", "", "", "", string(c.Verdict)}
+	row := []string{c.Work, c.Metric.Name, "–", "–", "", "", "", "", "", strconv.Itoa(c.Rounds), string(c.Verdict)}
 	if c.Base != (stats.Summary{}) {
 		row[2] = c.Metric.Unit.Format(c.Base.Median)
 	}

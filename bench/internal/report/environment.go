@@ -2,6 +2,8 @@ package report
 
 import (
 	"bufio"
+	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -24,19 +26,24 @@ func Here(rounds int, window time.Duration, engines map[string]string) Environme
 	}
 }
 
-// processor returns the processor's name as Linux tells it.
+// processor returns the first processor's name as Linux tells it, with its family and model, since the name alone may be
+// that of many.
 func processor() string {
 	file, err := os.Open("/proc/cpuinfo")
 	if err != nil {
 		return "unknown processor"
 	}
 	defer func() { _ = file.Close() }()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
+	found := map[string]string{}
+	for lines := bufio.NewScanner(file); lines.Scan() && lines.Text() != ""; {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		found[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
-	return "unknown processor"
+	name, family := cmp.Or(found["model name"], "unknown processor"), found["cpu family"]
+	if family == "" {
+		return name
+	}
+	return fmt.Sprintf("%s (family %s, model %s)", name, family, found["model"])
 }
 
 // load returns the system's load averages.
