@@ -75,8 +75,8 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.window, "time", time.Second, "how long a process measures")
 	flags.IntVar(&o.idle, "idle", 10_000, "idle subscribers of the work idle/tcp")
 	flags.StringVar(&o.out, "out", filepath.Join("..", "docs", "bench"), "folder of results.json, results.md and the plots")
-	flags.StringVar(&o.base, "base", "", "a git revision of the project whose engine is measured too, and compared with the present one")
-	flags.BoolVar(&o.again, "again", false, "with -base: measure what was slower once more, with twice the rounds; that counts")
+	flags.StringVar(&o.base, "base", "", "measure the engine of this git revision too, and compare with it")
+	flags.BoolVar(&o.again, "again", false, "with -base: measure slower works again, with twice the rounds")
 	flags.BoolVar(&o.merge, "merge", false, "keep the works of results.json that are not measured now")
 	flags.BoolVar(&o.list, "list", false, "print the names of works and engines, and measure nothing")
 	flags.BoolVar(&o.redraw, "redraw", false, "write tables and plots from results.json again, and measure nothing")
@@ -173,7 +173,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return errors.Join(o.write(results), interrupted)
 }
 
-// compare measures the engine of another revision beside the others, and says where the present one is slower.
+// compare measures the engine of another revision beside the others, and says where the present one
+// is slower.
 func (o options) compare(ctx context.Context, works []runner.Work, targets []runner.Target, out io.Writer) error {
 	if !slices.ContainsFunc(targets, func(t runner.Target) bool { return t.Name == report.Subject }) {
 		return fmt.Errorf("-base compares %s, which must be among -engines", report.Subject)
@@ -219,7 +220,8 @@ func (o options) writeVerdict(results report.Results, out io.Writer) error {
 		return err
 	}
 	if o.rounds < report.FewestRounds {
-		if _, err := fmt.Fprintf(out, "\nWith fewer than %d rounds nothing is found slower.\n", report.FewestRounds); err != nil {
+		_, err := fmt.Fprintf(out, "\nWith fewer than %d rounds nothing is found slower.\n", report.FewestRounds)
+		if err != nil {
 			return err
 		}
 	}
@@ -228,9 +230,10 @@ func (o options) writeVerdict(results report.Results, out io.Writer) error {
 		_, err := fmt.Fprintln(out, "\nNo work is slower.")
 		return err
 	}
+	engines := cmp.Or(strings.Join(o.engines, ","), report.Subject)
 	_, err := fmt.Fprintf(out, "\n%d of %d works are slower or not done. Once more, with twice the rounds:\n\n"+
-		"    go run . -base %s -rounds %d -time %v -idle %d -engines %s -run '%s'\n", len(worse), len(results.Works),
-		o.base, 2*o.rounds, o.window, o.idle, cmp.Or(strings.Join(o.engines, ","), report.Subject), report.Pattern(worse))
+		"    go run . -base %s -rounds %d -time %v -idle %d -engines %s -run '%s'\n",
+		len(worse), len(results.Works), o.base, 2*o.rounds, o.window, o.idle, engines, report.Pattern(worse))
 	return err
 }
 

@@ -13,10 +13,12 @@ import (
 	"github.com/experimance/experimance-go/service"
 )
 
-// TestBubbles uses services in bubbles of testing/synctest and outside, one after the other in every order of three, and all
-// orders at once: what the engine or this package keeps from one must not get to another.
+// TestBubbles uses services in bubbles of testing/synctest and outside, one after the other in
+// every order of three, and all orders at once: what the engine or this package keeps from one must
+// not get to another.
 //
-// Each use calls rest when others should wait. In a bubble it is a time of the bubble, which passes only if all wait.
+// Each use calls rest when others should wait. In a bubble it is a time of the bubble, which passes
+// only if all wait.
 func TestBubbles(t *testing.T) {
 	t.Parallel()
 	uses := map[string]func(t *testing.T, rest func()){

@@ -160,8 +160,8 @@ func TestWorkerErrors(t *testing.T) {
 	})
 }
 
-// TestWorkerCountsErrorsBeforeItTells looks at the statistics when the result of a task that failed is made: whoever gets it
-// must find the error counted.
+// TestWorkerCountsErrorsBeforeItTells looks at the statistics when the result of a task that failed
+// is made: whoever gets it must find the error counted.
 func TestWorkerCountsErrorsBeforeItTells(t *testing.T) {
 	t.Parallel()
 	c := newController(t, "inproc", freeAddress("inproc")[1:])

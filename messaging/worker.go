@@ -30,9 +30,10 @@ type WorkerConfig struct {
 	// Concurrency is how many tasks are handled at once: see PullerConfig.Concurrency.
 	Concurrency int
 
-	// ErrorResult makes the result of a task that failed: its handler returned an error or panicked, or it could not be
-	// decoded. The task's Delivery is valid until it returns; nil means no result. The error has been counted and recorded
-	// when it is called. A panic is recorded as one more error. Default: no results of tasks that failed.
+	// ErrorResult makes the result of a task that failed: its handler returned an error or
+	// panicked, or it could not be decoded. The task's Delivery is valid until it returns; nil
+	// means no result. The error has been counted and recorded when it is called. A panic is
+	// recorded as one more error. Default: no results of tasks that failed.
 	ErrorResult func(task Delivery, err error) any
 
 	Config
@@ -149,8 +150,8 @@ func (w *Worker) handleTask(h func(context.Context, Delivery) (any, error)) erro
 	})
 }
 
-// pushErrorResult pushes the result of a task that failed with err. A panic of WorkerConfig.ErrorResult is returned as an
-// error.
+// pushErrorResult pushes the result of a task that failed with err. A panic of
+// WorkerConfig.ErrorResult is returned as an error.
 func (w *Worker) pushErrorResult(ctx context.Context, task Delivery, err error) error {
 	if w.errorResult == nil {
 		return nil

@@ -98,8 +98,8 @@ func (s *Service) record(status Status, err error) {
 	s.logRecorded(status, err)
 }
 
-// note counts err and remembers it. A caller that is about to tell of a state to which err has led holds the service's mutex
-// over both, so that whoever sees the state finds the error.
+// note counts err and remembers it. A caller that is about to tell of a state to which err has led
+// holds the service's mutex over both, so that an observer of the state finds the error.
 func (s *Service) note(status Status, err error) {
 	if err != nil {
 		s.health.add(ErrorRecord{Time: time.Now(), Status: status, Err: err})

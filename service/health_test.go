@@ -51,8 +51,9 @@ func (f onRecord) Handle(_ context.Context, r slog.Record) error { f(r); return 
 func (f onRecord) WithAttrs([]slog.Attr) slog.Handler            { return f }
 func (f onRecord) WithGroup(string) slog.Handler                 { return f }
 
-// TestErrorsAreCountedBeforeTheStateIsTold looks at the statistics when a change of state is logged: the error that has led
-// to it must be there. One that was counted later could be lost to the next Start, or be counted as its error.
+// TestErrorsAreCountedBeforeTheStateIsTold looks at the statistics when a change of state is
+// logged: the error that has led to it must be there. One that was counted later could be lost to
+// the next Start, or be counted as its error.
 func TestErrorsAreCountedBeforeTheStateIsTold(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken lens")

@@ -26,8 +26,9 @@ func Main(services ...Lifecycle) {
 
 // MainConfig changes how [RunMain] goes about it. The zero value is what [Main] uses.
 type MainConfig struct {
-	// Signals is where signals come from. Default: SIGINT and SIGTERM, as the operating system delivers them. In a bubble of
-	// testing/synctest a channel that was made in it is required, since package os/signal does not work there.
+	// Signals is where signals come from. Default: SIGINT and SIGTERM, as the operating system
+	// delivers them. In a bubble of testing/synctest a channel that was made in it is required,
+	// since package os/signal does not work there.
 	Signals <-chan os.Signal
 
 	// Logger takes the signals received and the error at the end. Default [slog.Default].

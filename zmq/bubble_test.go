@@ -13,11 +13,13 @@ import (
 	"github.com/experimance/experimance-go/zmq"
 )
 
-// TestBubbles uses sockets in bubbles of testing/synctest and outside, one after the other in every order of three, and
-// all orders at once. A channel, timer or goroutine of a bubble must not get to sockets outside of it by a pool or a
-// variable of the package, nor the other way round: the runtime ends the process then, or the bubble's time stands still.
+// TestBubbles uses sockets in bubbles of testing/synctest and outside, one after the other in every
+// order of three, and all orders at once. A channel, timer or goroutine of a bubble must not get to
+// sockets outside of it by a pool or a variable of the package, nor the other way round: the
+// runtime ends the process then, or the bubble's time stands still.
 //
-// Each use calls rest when others should wait. In a bubble it is a second of the bubble's time, which passes only if all wait.
+// Each use calls rest when others should wait. In a bubble it is a second of the bubble's time,
+// which passes only if all wait.
 func TestBubbles(t *testing.T) {
 	t.Parallel()
 	uses := map[string]func(t *testing.T, endpoint string, rest func()){

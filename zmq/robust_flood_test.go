@@ -67,7 +67,8 @@ func connectFlood(t *testing.T, sec secured) {
 	used.end()
 }
 
-// exchange sends a message and receives until it comes. It leaves nothing behind, however often it is called in a test.
+// exchange sends a message and receives until it comes. It leaves nothing behind, however often it
+// is called in a test.
 func exchange(t *testing.T, from sender, to receiver, body string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -80,8 +81,9 @@ func exchange(t *testing.T, from sender, to receiver, body string) {
 	}
 }
 
-// flood connects to a socket as n strangers or more, until there are enough. The last few stay, until the next ones come. Each
-// says another part of the greeting. All leave by a reset, which frees the port at once. The end of ctx ends the flood early.
+// flood connects to a socket as n strangers or more, until there are enough. The last few stay,
+// until the next ones come. Each says another part of the greeting. All leave by a reset, which
+// frees the port at once. The end of ctx ends the flood early.
 func flood(ctx context.Context, t *testing.T, endpoint string, n, stay int, enough <-chan struct{}) {
 	var dialer net.Dialer
 	says := greeting(1)

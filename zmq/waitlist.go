@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// waitList holds the goroutines that wait for a condition which somebody else will announce. A waiter is added before
-// the condition is looked at, so that no announcement falls between the look and the wait.
+// waitList holds the goroutines that wait for a condition. A waiter is added before the condition is
+// checked, so that no announcement falls between the check and the wait.
 type waitList struct {
 	n atomic.Int32 // waiters in the list: the announcer's cheap look
 
@@ -16,8 +16,8 @@ type waitList struct {
 	spare   []*waiter // removed ones, for the next add
 }
 
-// waiter has a channel, so it is reused by its own list only: a pool of the process would carry the channels of a bubble of
-// testing/synctest to sockets outside of it, and the other way round.
+// waiter has a channel, so it is reused by its own list only: a pool of the process would carry the
+// channels of a bubble of testing/synctest to sockets outside of it, and the other way round.
 type waiter struct {
 	ready chan struct{} // of capacity one
 }

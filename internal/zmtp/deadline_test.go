@@ -205,7 +205,8 @@ func TestRefusedPeerThatDoesNotReadAtDeadline(t *testing.T) {
 	})
 }
 
-// endingConn ends a context at its nth write, before or after it, and goes on when that has reached the connection.
+// endingConn ends a context at its nth write, before or after it, and goes on when that has reached
+// the connection.
 type endingConn struct {
 	net.Conn
 	n       int // writes until then
@@ -235,8 +236,9 @@ func (c *endingConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// TestBothEndsAgree ends the server's context at each of its writes, as when a peer has to make room for others. A client that
-// has been told that it is accepted sends at once, so a server must not refuse it afterwards.
+// TestBothEndsAgree ends the server's context at each of its writes, as when a peer has to make
+// room for others. A client that has been told that it is accepted sends at once, so a server must
+// not refuse it afterwards.
 func TestBothEndsAgree(t *testing.T) {
 	t.Parallel()
 	for write := 1; write <= 3; write++ { // greeting, WELCOME, READY

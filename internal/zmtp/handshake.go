@@ -85,8 +85,9 @@ func Handshake(ctx context.Context, conn net.Conn, server bool, cfg Config) (*Pe
 	} else {
 		err = h.out.finish()
 	}
-	// From here on nobody sets the deadline behind our back. A context that ended after the last write came too late to refuse
-	// the peer: it has been told that it is accepted, and what it has sent since would be lost without a word.
+	// From here on nobody sets the deadline behind our back. A context that ended after the last
+	// write came too late to refuse the peer: it has been told that it is accepted, and what it has
+	// sent since would be lost without a word.
 	if !stop() {
 		<-expired
 	}

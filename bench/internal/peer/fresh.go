@@ -8,11 +8,13 @@ import (
 	"github.com/experimance/experimance-go/bench/internal/engine"
 )
 
-// settling is how long a new connection is left alone before its first message, so that the handshake is not measured.
+// settling is how long a new connection is left alone before its first message, so that the
+// handshake is not measured.
 const settling = 100 * time.Millisecond
 
-// first opens a socket, says Ready when its connection has settled, and sends one message at Go. At Stop it reports when it
-// began and the processor time since, in the nanoseconds of the clock that all processes share.
+// first opens a socket, says Ready when its connection has settled, and sends one message at Go. At
+// Stop it reports when it began and the processor time since, in the nanoseconds of the clock that
+// all processes share.
 func (p *player) first() error {
 	s, c, err := p.openTimed()
 	if err != nil {
@@ -37,8 +39,8 @@ func (p *player) first() error {
 	return p.leave()
 }
 
-// whole opens a socket, says Ready at Go, and receives one message. It reports when it had it, the processor time since Go,
-// and the bytes that were allocated.
+// whole opens a socket, says Ready at Go, and receives one message. It reports when it had it, the
+// processor time since Go, and the bytes that were allocated.
 func (p *player) whole() error {
 	s, c, err := p.openTimed()
 	if err != nil {
@@ -61,7 +63,9 @@ func (p *player) whole() error {
 			return
 		}
 		received <- []any{
-			value("at", float64(at)), value("cpu", float64(cpu-before.cpu)), value("bytes", float64(used().bytes-before.bytes)),
+			value("at", float64(at)),
+			value("cpu", float64(cpu-before.cpu)),
+			value("bytes", float64(used().bytes-before.bytes)),
 		}
 	}()
 	select {

@@ -14,8 +14,8 @@ import (
 	"github.com/experimance/experimance-go/bench/internal/stats"
 )
 
-// Subject is compared with itself at another revision: what it does is another when the Mann-Whitney U test says with
-// significance that it is, and the medians differ by more than leastChange.
+// A metric of Subject has changed since another revision if the Mann-Whitney U test says so with
+// significance, and the medians differ by more than leastChange.
 const (
 	significance = 0.05
 	leastChange  = 0.05
@@ -113,7 +113,8 @@ func (m Metric) judge(change, p float64) Verdict {
 	return Same
 }
 
-// Worse returns the names of the works of which a metric is slower, or which were not done in a round.
+// Worse returns the names of the works of which a metric is slower, or which were not done in a
+// round.
 func (r Results) Worse() []string {
 	var names []string
 	for _, c := range r.Compare() {
@@ -136,14 +137,17 @@ func Pattern(names []string) string {
 // WriteComparison writes how Subject compares with another revision of itself.
 func (r Results) WriteComparison(w io.Writer) error {
 	env := r.Environment
-	_, err := fmt.Fprintf(w, "\n## %s beside %s\n\n%s, %d cores, %s, %s, load %s; %d rounds of %v. Slower or faster: p < %g "+
-		"(Mann-Whitney U), and more than %g %% between the medians. Ratios are of runs of the same round.\n\n",
-		Subject, env.Base, env.CPU, env.Cores, env.System, env.Go, cmp.Or(env.LoadStart, "unknown"), env.Rounds, env.Window,
-		significance, 100*leastChange)
+	_, err := fmt.Fprintf(w, "\n## %s beside %s\n\n%s, %d cores, %s, %s, load %s; %d rounds of %v. "+
+		"Slower or faster: p < %g (Mann-Whitney U), and more than %g %% between the medians. "+
+		"Ratios are of runs of the same round.\n\n",
+		Subject, env.Base, env.CPU, env.Cores, env.System, env.Go, cmp.Or(env.LoadStart, "unknown"),
+		env.Rounds, env.Window, significance, 100*leastChange)
 	if err != nil {
 		return err
 	}
-	t := &table{header: []string{"work", "metric", env.Base, Subject, "change", "p", "ratio", "min", "max", "rounds", ""}}
+	t := &table{header: []string{
+		"work", "metric", env.Base, Subject, "change", "p", "ratio", "min", "max", "rounds", "",
+	}}
 	for _, c := range r.Compare() {
 		t.add(c.row()...)
 	}
@@ -186,8 +190,8 @@ func (w Work) failures(base string) (lines []string) {
 	return lines
 }
 
-// WriteBenchmarks writes what was compared in the format of Go's benchmarks, of Environment.Base to base.txt and of Subject to
-// present.txt in a folder: benchstat reads them.
+// WriteBenchmarks writes what was compared in the format of Go's benchmarks, of Environment.Base to
+// base.txt and of Subject to present.txt in a folder: benchstat reads them.
 func (r Results) WriteBenchmarks(dir string) error {
 	for file, engine := range map[string]string{"base.txt": r.Environment.Base, "present.txt": Subject} {
 		var text strings.Builder

@@ -14,7 +14,8 @@ import (
 
 const base = report.Subject + "@old"
 
-// compared has works with a metric of six rounds each; those of the subject are so many times those of the base.
+// compared has works with a metric of six rounds each; those of the subject are so many times those
+// of the base.
 func compared(unit report.Unit, factors ...float64) report.Results {
 	r := report.Results{Environment: report.Environment{CPU: "a processor", Rounds: 6, Base: base}}
 	for _, factor := range factors {

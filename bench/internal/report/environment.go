@@ -26,8 +26,8 @@ func Here(rounds int, window time.Duration, engines map[string]string) Environme
 	}
 }
 
-// processor returns the first processor's name as Linux tells it, with its family and model, since the name alone may be
-// that of many.
+// processor returns the first processor's name as Linux tells it, with its family and model, since
+// the name alone may be that of many.
 func processor() string {
 	file, err := os.Open("/proc/cpuinfo")
 	if err != nil {

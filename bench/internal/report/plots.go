@@ -59,7 +59,7 @@ var plots = []plot{
 		{"CURVE 64 B", "curve/tcp/64B", "rate"},
 		{"CURVE 64 KiB", "curve/tcp/64KiB", "rate"},
 	}},
-	{"fresh.svg", "First message of a connection, tcp: processor time of both processes (less is better)", Microseconds, []item{
+	{"fresh.svg", "First message of a connection: processor time of both processes (less is better)", Microseconds, []item{
 		{"1 MB", "fresh/tcp/1MB", "cpu"},
 		{"64 MB", "fresh/tcp/64MB", "cpu"},
 		{"256 MB", "fresh/tcp/256MB", "cpu"},
@@ -130,7 +130,8 @@ func (p plot) bars(r Results) (svg.Bars, bool) {
 				continue
 			}
 			if series[e.Name] == nil {
-				series[e.Name] = &svg.Series{Name: e.Name, Color: cmp.Or(colors[e.Name], otherColor), Values: make([]svg.Bar, len(p.items))}
+				color := cmp.Or(colors[e.Name], otherColor)
+				series[e.Name] = &svg.Series{Name: e.Name, Color: color, Values: make([]svg.Bar, len(p.items))}
 				order = append(order, e.Name)
 			}
 			series[e.Name].Values[i] = svg.Bar{Value: sum.Median, Low: sum.Min, High: sum.Max}

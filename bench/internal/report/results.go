@@ -33,7 +33,7 @@ type Environment struct {
 	Go        string            `json:"go"`
 	Commit    string            `json:"commit"`         // of this project; "+" after it: with changes
 	Engines   map[string]string `json:"engines"`        // versions
-	Base      string            `json:"base,omitempty"` // the engine that Subject is compared with: itself at another revision
+	Base      string            `json:"base,omitempty"` // Subject at the revision that it is compared with
 	Rounds    int               `json:"rounds"`
 	Window    time.Duration     `json:"window_ns"` // how long each process measured
 	LoadStart string            `json:"load_at_start"`
@@ -55,7 +55,8 @@ type Metric struct {
 	Unit  Unit   `json:"unit"`
 	Goals []Goal `json:"goals,omitempty"`
 
-	// Compared says that the metric counts when Subject is compared with another revision of itself.
+	// Compared says that the metric counts when Subject is compared with another revision of
+	// itself.
 	Compared bool `json:"compared,omitempty"`
 }
 

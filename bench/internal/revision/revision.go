@@ -1,5 +1,6 @@
-// Package revision builds this module's program against the project's engine at another git revision, so that both can be
-// measured side by side: the roles and the workloads are those of the working tree, only the engine differs.
+// Package revision builds this module's program against the project's engine at another git
+// revision, so that both can be measured side by side: the roles and the workloads are those of the
+// working tree, only the engine differs.
 package revision
 
 import (
@@ -30,8 +31,8 @@ func (p Program) Remove() error { return os.RemoveAll(p.dir) }
 var ErrIncompatible = errors.New("the bench module of the working tree does not compile against that revision, " +
 	"probably since the engine's API has changed in between; compare with a later one")
 
-// Present builds the program of the repository's working tree, in the way of Build: a program that go run has made is not
-// comparable, since it is linked differently.
+// Present builds the program of the repository's working tree, in the way of Build: a program that
+// go run has made is not comparable, since it is linked differently.
 func Present(ctx context.Context, repository string) (Program, error) {
 	root, err := git(ctx, repository, "rev-parse", "--show-toplevel")
 	if err != nil {
@@ -58,8 +59,8 @@ func newProgram(commit string) (Program, error) {
 // module is the folder of this module in the repository.
 const module = "bench"
 
-// Build builds the program against a revision of the repository of which repository is a folder. The caller calls Remove in
-// the end. The repository itself is not changed.
+// Build builds the program against a revision of the repository of which repository is a folder.
+// The caller calls Remove in the end. The repository itself is not changed.
 func Build(ctx context.Context, repository, rev string) (Program, error) {
 	root, err := git(ctx, repository, "rev-parse", "--show-toplevel")
 	if err != nil {

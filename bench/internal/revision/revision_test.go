@@ -42,7 +42,8 @@ func (r repository) commit(tag string) {
 	r.git("tag", tag)
 }
 
-// newRepository has the tags none, one and two of an engine, and changes of the module that are not committed.
+// newRepository has the tags none, one and two of an engine, and changes of the module that are not
+// committed.
 func newRepository(t *testing.T) repository {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {

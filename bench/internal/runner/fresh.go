@@ -12,8 +12,8 @@ import (
 // freshTime is the longest that a run of first messages may take beside its windows.
 const freshTime = 20 * time.Second
 
-// firstMessages measures first messages on connections, each between two processes of its own, for the window, and at
-// least one. The sample has the medians.
+// firstMessages measures first messages on connections, each between two processes of its own, for
+// the window, and at least one. The sample has the medians.
 func firstMessages(ctx context.Context, tr *trial, w Work) (report.Sample, error) {
 	all := map[string][]float64{}
 	for start, n := time.Now(), 0; n == 0 || time.Since(start) < tr.cfg.Window; n++ {
@@ -35,7 +35,8 @@ func firstMessages(ctx context.Context, tr *trial, w Work) (report.Sample, error
 	return sample, nil
 }
 
-// firstMessage has the source send one message when its connection stands. Times of the sample are in microseconds.
+// firstMessage has the source send one message when its connection stands. Times of the sample are
+// in microseconds.
 func firstMessage(ctx context.Context, tr *trial, w Work) (report.Sample, error) {
 	sink, source, err := tr.pair(ctx, w.carrier, w.sink, w.source)
 	if err != nil {

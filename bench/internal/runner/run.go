@@ -35,8 +35,9 @@ const runTime = 60 * time.Second
 // mostErrors is how many rounds of an engine may fail before it is left out of the rest.
 const mostErrors = 2
 
-// Measure measures a work with every target: each once in a round, then the next round, in the reverse order, so that a change
-// of the machine's load meets all alike. It fails only when ctx ends, or there is nothing to measure with.
+// Measure measures a work with every target: each once in a round, then the next round, in the
+// reverse order, so that a change of the machine's load meets all alike. It fails only when ctx
+// ends, or there is nothing to measure with.
 func Measure(ctx context.Context, cfg Config, w Work) (report.Work, error) {
 	crowd, err := crowdTarget()
 	if err != nil {
@@ -65,8 +66,9 @@ func Measure(ctx context.Context, cfg Config, w Work) (report.Work, error) {
 	return report.Work{Name: w.Name, Title: w.Title, Time: time.Now(), Metrics: w.Metrics, Engines: engines}, nil
 }
 
-// order returns the order in which the targets are measured in a round: that of the targets, and in every other round the
-// reverse of it, so that no engine always comes after the same one. libzmq, whose maximum others are told, is always first.
+// order returns the order in which the targets are measured in a round: that of the targets, and in
+// every other round the reverse of it, so that no engine always comes after the same one. libzmq,
+// whose maximum others are told, is always first.
 func order(targets []Target, round int) []int {
 	indices := make([]int, len(targets))
 	for i := range indices {

@@ -138,7 +138,8 @@ func only(all []runner.Target, name string) []runner.Target {
 	return slices.DeleteFunc(all, func(target runner.Target) bool { return target.Name != name })
 }
 
-// TestFirstMessages has the first message of a connection arrive, in one frame and in several, plain and encrypted.
+// TestFirstMessages has the first message of a connection arrive, in one frame and in several,
+// plain and encrypted.
 func TestFirstMessages(t *testing.T) {
 	t.Parallel()
 	for _, w := range []runner.Work{runner.Fresh(1, 1e6), runner.Fresh(100, 1), runner.FreshCurve(10, 1<<10)} {

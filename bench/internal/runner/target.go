@@ -46,8 +46,8 @@ func Targets(ctx context.Context) ([]Target, error) {
 	return targets, nil
 }
 
-// Compared returns the targets with this project's engine in the program present, and, as one more, the engine at a revision in
-// the program base.
+// Compared returns the targets with this project's engine in the program present, and, as one more,
+// the engine at a revision in the program base.
 func Compared(targets []Target, rev string, present, base revision.Program) []Target {
 	targets = slices.Clone(targets)
 	for i, t := range targets {

@@ -197,7 +197,8 @@ func fresh(frames, size int) Work {
 		Title: fmt.Sprintf("PUSH to PULL, tcp, the first message of a connection: %s", title),
 		Metrics: []report.Metric{
 			{
-				Name: "time", Title: "from the call that sends until it is received whole", Unit: report.Microseconds, Compared: true,
+				Name: "time", Title: "from the call that sends until it is received whole",
+				Unit: report.Microseconds, Compared: true,
 			},
 			{
 				Name: "cpu", Title: "processor time of both processes", Unit: report.Microseconds, Compared: true,
@@ -217,8 +218,8 @@ func fresh(frames, size int) Work {
 	return w
 }
 
-// allocatedFor is the metric of what is allocated for so many bytes on the wire: three for each may be, and some more by the
-// process itself.
+// allocatedFor is the metric of what is allocated for so many bytes on the wire: three for each may
+// be, and some more by the process itself.
 func allocatedFor(wire int) report.Metric {
 	const process = 1 << 20
 	return report.Metric{

@@ -2,9 +2,10 @@ package stats
 
 import "slices"
 
-// MannWhitney returns the p-value of the two-sided Mann-Whitney U test of two samples: how likely the ranks of their values
-// are as unequal as these, or more so, if both are of the same distribution. It is exact, also with equal values, and is what
-// benchstat reports. Of an empty sample it is 1.
+// MannWhitney returns the p-value of the two-sided Mann-Whitney U test of two samples: how likely
+// the ranks of their values are as unequal as these, or more so, if both are of the same
+// distribution. It is exact, also with equal values, and is what benchstat reports. Of an empty
+// sample it is 1.
 func MannWhitney(a, b []float64) float64 {
 	if len(a) == 0 || len(b) == 0 {
 		return 1
@@ -28,7 +29,8 @@ func MannWhitney(a, b []float64) float64 {
 	return min(1, 2*min(atMost, atLeast)/all)
 }
 
-// doubledRanks returns twice the rank of each value among all, where equal values share the mean of theirs.
+// doubledRanks returns twice the rank of each value among all, where equal values share the mean of
+// theirs.
 func doubledRanks(values []float64) []int {
 	ranks := make([]int, len(values))
 	for i, v := range values {

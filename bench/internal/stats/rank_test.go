@@ -66,7 +66,7 @@ func counted(values []float64, n int) float64 {
 	}
 	seen := u(1<<n - 1)
 	var all, atMost, atLeast float64
-	for mine := uint(0); mine < 1<<len(values); mine++ {
+	for mine := range uint(1) << len(values) {
 		taken := 0
 		for i := range values {
 			taken += int(mine >> i & 1)
