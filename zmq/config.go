@@ -88,7 +88,9 @@ type Config struct {
 	Security Security
 
 	// Identity is the routing id by which a ROUTER peer will know this REQ, DEALER, REP or ROUTER: up to 255 bytes, of
-	// which the first is not zero. None means that the peer makes one up.
+	// which the first is not zero. None means that the peer makes one up. While another peer of the ROUTER has the same
+	// identity, this one is refused: see Handover. A ROUTER of libzmq, unless it has ZMQ_ROUTER_HANDOVER, accepts the
+	// connection instead and reads none of its messages, also when the other peer has gone: that cannot be noticed here.
 	Identity []byte
 
 	// Conflate keeps only the last message of each queue, for PUSH, PULL, PUB, SUB and DEALER. Messages must then have one
@@ -125,7 +127,8 @@ type Config struct {
 	Mandatory bool
 
 	// Handover lets a new peer of a ROUTER take over the routing id of another, which is disconnected. Without it the new
-	// peer is refused.
+	// peer is refused: it keeps its messages and tries again until the ROUTER has noticed that the other one has gone, which
+	// HeartbeatInterval makes sure of.
 	Handover bool
 
 	// ProbeRouter makes a REQ, DEALER or ROUTER send an empty message to each new peer, so that a ROUTER learns of it.

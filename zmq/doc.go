@@ -79,6 +79,15 @@
 // connection, unless Config.Immediate is set, and stays when the connection is lost; but if a PUSH or DEALER has other peers
 // then, these get what is queued and what is sent until that peer is back.
 //
+// # Refusal
+//
+// A ROUTER refuses a peer whose identity another has, and a PAIR a second peer. It gives the peer no reason, which ZeroMQ
+// would take as final, so that the peer keeps what is queued and tries again. Both sides have the event
+// [EventHandshakeFailed]; that of the side which refuses has the reason.
+//
+// One side completes the handshake: the bound socket, or with PLAIN and CURVE the server. It refuses peers before. If the other
+// side refuses, its peer has been told that it is accepted, and may lose what it has written to the connection.
+//
 // # Memory
 //
 // Send copies the frames: they may be used again when it returns. Received bytes belong to the [Message], and stay as they

@@ -71,7 +71,7 @@ type HandshakeKind string
 
 // The kinds of failed handshake, after those of libzmq's socket monitor.
 const (
-	HandshakeNetwork        HandshakeKind = "network"        // no detail: the connection ended, or the time was up
+	HandshakeNetwork        HandshakeKind = "network"        // the connection ended, perhaps since the peer takes no others, or the time was up
 	HandshakeProtocol       HandshakeKind = "protocol"       // the peer speaks something else, or does not suit the socket
 	HandshakeAuthentication HandshakeKind = "authentication" // one side did not accept the other's credentials
 )

@@ -5,7 +5,8 @@ import (
 	"iter"
 )
 
-// Pair is a PAIR socket: it has one peer, another PAIR, and refuses a second one while the first is there (RFC 31).
+// Pair is a PAIR socket: it has one peer, another PAIR, and refuses a second one while the first is there (RFC 31). The second
+// one keeps its messages and tries again.
 type Pair struct {
 	*socket
 	balancer

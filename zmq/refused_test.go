@@ -114,6 +114,62 @@ func TestRefusedByAPair(t *testing.T) {
 	})
 }
 
+// A request whose peer refuses the connection waits until it is accepted.
+func TestRefusedRequest(t *testing.T) {
+	t.Parallel()
+	overEach(t, func(t *testing.T, endpoint string) {
+		events := make(chan zmq.Event, 1000)
+		router := open(t, zmq.NewRouter, zmq.Config{})
+		cfg := quick
+		cfg.Identity = []byte("worker")
+		first := open(t, zmq.NewReq, cfg)
+		at := pair(t, router, first, endpoint)
+		cfg.Events = events
+		second := open(t, zmq.NewReq, cfg)
+		check(t, second.Connect(at))
+		send(t, second, "request")
+		untilRefused(t, events, 3)
+		if _, err := second.Recv(now()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a request that waits: %v", err)
+		}
+		check(t, first.Close())
+		if got := answer(t, router); got != "request" {
+			t.Errorf("the peer got the request %q", got)
+		}
+		expect(t, second, "request")
+		account(t, second, 1, 0)
+	})
+}
+
+// A ROUTER that connects, and is the server of its security, refuses a peer before that believes to be accepted.
+func TestRefusedByTheServerThatConnects(t *testing.T) {
+	t.Parallel()
+	for name, sec := range trusts(t) {
+		if name != "PLAIN" && name != "CURVE" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			events := make(chan zmq.Event, 1000)
+			router := open(t, zmq.NewRouter, zmq.Config{Security: sec.server, ReconnectInterval: quick.ReconnectInterval, Events: events})
+			cfg := zmq.Config{Security: sec.client, Identity: []byte("worker")}
+			first, second := open(t, zmq.NewDealer, cfg), open(t, zmq.NewDealer, cfg)
+			check(t, router.Connect(bind(t, first, wildcard)))
+			check(t, first.WaitPeers(within(t), 1))
+			check(t, router.Connect(bind(t, second, wildcard)))
+			waiting := inBackground(func() error { return second.Send(within(t), []byte("message")) })
+			untilRefused(t, events, 3)
+			if st := second.Stats(); st.MessagesSent != 0 || st.Queued != 0 || st.Peers != 0 {
+				t.Errorf("while it is refused: %+v", st)
+			}
+			check(t, first.Close())
+			expect(t, router, "worker|message")
+			check(t, await(t, "the end of Send", waiting))
+			account(t, second, 1, 0)
+		})
+	}
+}
+
 // While a socket with Immediate is refused it accepts no messages: they are not queued for a connection that is not there.
 func TestRefusedImmediate(t *testing.T) {
 	t.Parallel()
