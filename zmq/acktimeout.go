@@ -22,11 +22,11 @@ func ackTimeout(k net.KeepAliveConfig) time.Duration {
 	if k.Idle < 0 || k.Interval < 0 || k.Count < 0 {
 		return 0 // those of the system, which are not known
 	}
-	n := time.Duration(k.Count)
+	n := k.Count
 	if n == 0 {
 		n = count
 	}
-	return orDefault(k.Idle, idle) + n*orDefault(k.Interval, interval)
+	return orDefault(k.Idle, idle) + time.Duration(n)*orDefault(k.Interval, interval)
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {

@@ -262,7 +262,9 @@ func TestReceiverLeaves(t *testing.T) {
 					t.Errorf("%d accepted, %d received, the sender says %+v", accepted.Load(), received.Load(), st)
 				}
 				stopReceiving()
-				await(t, "the receiver", got)
+				if err := await(t, "the receiver", got); !errors.Is(err, context.Canceled) {
+					t.Errorf("the receiver failed: %v", err)
+				}
 				check(t, push.Shutdown(ended()))
 			})
 		})

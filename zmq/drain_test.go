@@ -58,7 +58,9 @@ func TestDrain(t *testing.T) {
 				check(t, await(t, "the sender", sent))
 				check(t, push.Close())
 				check(t, second.Drain(within(t)))
-				await(t, "the end of the second", ends[1])
+				if err := await(t, "the end of the second", ends[1]); !errors.Is(err, zmq.ErrDrained) {
+					t.Errorf("the second loop ended with %v, want ErrDrained", err)
+				}
 				if got, st := seen.count(), push.Stats(); got != n || st.MessagesSent != n || st.Dropped != 0 || st.Unconfirmed != 0 {
 					t.Errorf("%d of %d arrived; the sender says %+v", got, n, st)
 				}

@@ -2,6 +2,7 @@ package zmq_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -334,4 +335,53 @@ func ExamplePush_Shutdown() {
 	}
 	fmt.Println("dropped:", push.Stats().Dropped)
 	// Output: dropped: 3
+}
+
+// A receiver that stops in good order takes in what is on its way to it; what has not left yet goes to others.
+func ExamplePull_Drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	push, err := zmq.NewPush(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer push.Close()
+	endpoint, err := push.Bind("tcp://127.0.0.1:*")
+	if err != nil {
+		log.Fatal(err)
+	}
+	pull, err := zmq.NewPull(zmq.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pull.Close()
+	if err := pull.Connect(endpoint); err != nil {
+		log.Fatal(err)
+	}
+	for i := range 3 {
+		if err := push.Send(ctx, fmt.Appendf(nil, "task %d", i)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for push.Stats().MessagesSent < 3 { // now they are on their way
+		time.Sleep(time.Millisecond)
+	}
+
+	drained := make(chan error, 1)
+	go func() { drained <- pull.Drain(ctx) }()
+	for m, err := range pull.Messages(ctx) {
+		if err != nil {
+			fmt.Println(errors.Is(err, zmq.ErrDrained))
+			break
+		}
+		fmt.Printf("%s\n", m.Bytes())
+	}
+	fmt.Println(<-drained)
+	// Output:
+	// task 0
+	// task 1
+	// task 2
+	// true
+	// <nil>
 }

@@ -159,7 +159,12 @@ func TestHeartbeatsOfTheVanished(t *testing.T) {
 							}
 						}
 					})
-					defer func() { stop(); await(t, "the flood's end", ended) }()
+					defer func() {
+						stop()
+						if err := await(t, "the flood's end", ended); !errors.Is(err, context.Canceled) {
+							t.Errorf("the flood failed: %v", err)
+						}
+					}()
 				}
 				network.Partition(relay.Hang)
 				disconnectedFor(t, events, "HeartbeatTimeout")

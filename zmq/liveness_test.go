@@ -48,7 +48,7 @@ func (w world) run(t *testing.T, limit time.Duration) time.Duration {
 			continue
 		}
 		if paused > 0 {
-			now, paused = now+paused/step*step, 0
+			now, paused = now+paused, 0
 		}
 		wait, dead := l.look(start.Add(now), sighting{came, moved, held || !up && w.backlog > 0})
 		if dead {
@@ -65,9 +65,9 @@ func (w world) run(t *testing.T, limit time.Duration) time.Duration {
 // A peer that vanishes is given up within the interval and the timeout, whatever these are and whenever that happens.
 func TestLivenessOfTheVanished(t *testing.T) {
 	t.Parallel()
-	for _, interval := range []time.Duration{20, 50, 100, 300, 1000} {
-		for _, timeout := range []time.Duration{20, 50, 100, 300, 1000} {
-			w := world{interval: interval * time.Millisecond, timeout: timeout * time.Millisecond}
+	for _, interval := range []int{20, 50, 100, 300, 1000} {
+		for _, timeout := range []int{20, 50, 100, 300, 1000} {
+			w := world{interval: time.Duration(interval) * time.Millisecond, timeout: time.Duration(timeout) * time.Millisecond}
 			for w.vanishes = 1 * time.Millisecond; w.vanishes < 2*time.Second; w.vanishes += 37 * time.Millisecond {
 				for _, w.backlog = range []time.Duration{0, w.vanishes} { // idle, or amid a stream
 					end := w.run(t, time.Minute)
