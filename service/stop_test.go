@@ -41,54 +41,57 @@ func TestStopFromEveryState(t *testing.T) {
 
 func TestConcurrentStopsAreOne(t *testing.T) {
 	t.Parallel()
-	svc := newService(t)
-	var r recorder
-	broken := errors.New("lens cap stuck")
-	hold, stopping := make(chan struct{}), make(chan struct{})
-	must(t, svc.AddHook(r.hook("a", 0)))
-	must(t, svc.AddHook(service.Hook{Name: "b", Stop: func(context.Context) error {
-		close(stopping)
-		<-hold
-		svc.AddReceipt(3, 1)
-		return broken
-	}}))
-	must(t, svc.Go("task", blocked))
-	run := startAndRun(t, svc)
+	synctest.Test(t, func(t *testing.T) {
+		svc := newService(t)
+		var r recorder
+		broken := errors.New("lens cap stuck")
+		hold, stopping := make(chan struct{}), make(chan struct{})
+		must(t, svc.AddHook(r.hook("a", 0)))
+		must(t, svc.AddHook(service.Hook{Name: "b", Stop: func(context.Context) error {
+			close(stopping)
+			<-hold
+			svc.AddReceipt(3, 1)
+			return broken
+		}}))
+		must(t, svc.Go("task", blocked))
+		run := startAndRun(t, svc)
 
-	type result struct {
-		receipt service.Receipt
-		err     error
-	}
-	results := make(chan result)
-	for range 8 {
-		go func() {
-			receipt, err := svc.Stop(context.Background())
-			results <- result{receipt, err}
-		}()
-	}
-	receive(t, stopping)
-	select {
-	case r := <-results:
-		t.Fatalf("a Stop returned before the stop was done: %+v", r)
-	default:
-	}
-	close(hold)
-	first := receive(t, results)
-	if got := first.receipt; got.TasksFinished != 1 || got.MessagesFlushed != 3 || got.MessagesDropped != 1 || got.Duration <= 0 {
-		t.Errorf("receipt: %v", got)
-	}
-	wantErr(t, first.err, broken)
-	for range 7 {
-		if next := receive(t, results); !cmp.Equal(next.receipt, first.receipt) || !errors.Is(next.err, broken) {
-			t.Errorf("%+v after %+v", next, first)
+		type result struct {
+			receipt service.Receipt
+			err     error
 		}
-	}
-	again, err := svc.Stop(within(t))
-	if !cmp.Equal(again, first.receipt) || !errors.Is(err, broken) {
-		t.Errorf("a later Stop returned %v, %v", again, err)
-	}
-	wantErr(t, receive(t, run), broken)
-	r.want(t, "start a", "stop a")
+		results := make(chan result)
+		for range 8 {
+			go func() {
+				receipt, err := svc.Stop(context.Background())
+				results <- result{receipt, err}
+			}()
+		}
+		receive(t, stopping)
+		time.Sleep(time.Second) // of the bubble's clock: when every Stop waits
+		select {
+		case r := <-results:
+			t.Fatalf("a Stop returned before the stop was done: %+v", r)
+		default:
+		}
+		close(hold)
+		first := receive(t, results)
+		if got := first.receipt; got.TasksFinished != 1 || got.MessagesFlushed != 3 || got.MessagesDropped != 1 || got.Duration != time.Second {
+			t.Errorf("receipt: %v", got)
+		}
+		wantErr(t, first.err, broken)
+		for range 7 {
+			if next := receive(t, results); !cmp.Equal(next.receipt, first.receipt) || !errors.Is(next.err, broken) {
+				t.Errorf("%+v after %+v", next, first)
+			}
+		}
+		again, err := svc.Stop(within(t))
+		if !cmp.Equal(again, first.receipt) || !errors.Is(err, broken) {
+			t.Errorf("a later Stop returned %v, %v", again, err)
+		}
+		wantErr(t, receive(t, run), broken)
+		r.want(t, "start a", "stop a")
+	})
 }
 
 func TestStopDuringStartCancelsAndUndoesIt(t *testing.T) {

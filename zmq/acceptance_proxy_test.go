@@ -105,7 +105,7 @@ func TestCase_proxy(t *testing.T) {
 		for _, d := range done {
 			check(t, await(t, "the end of a client", d))
 		}
-		eventually(t, "all is counted", func() bool { return p.Stats().ToFrontend == clients*requests })
+		eventually(t, "all is counted", func() bool { return p.Stats().ToFrontend+p.Stats().ToBackend == 2*clients*requests })
 		if st := p.Stats(); st.ToBackend != clients*requests || int(st.BytesToBackend+st.BytesToFrontend) != size || st.Lost != 0 {
 			t.Errorf("statistics of %d requests and replies, %d bytes: %+v", clients*requests, size, st)
 		}

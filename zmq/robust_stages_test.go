@@ -146,7 +146,7 @@ func slowInEachStage(t *testing.T, sec secured, drips bool) {
 		case <-tick.C:
 			used.look()
 			for i, s := range slow {
-				if drips {
+				if drips && len(say[i]) > 0 { // on a slow machine there are more ticks than bytes
 					_, _ = s.Write(say[i][:1]) // those who are gone do not hear it
 					say[i] = say[i][1:]
 				}
