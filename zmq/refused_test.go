@@ -97,7 +97,7 @@ func TestRefusedByAPair(t *testing.T) {
 		for i := range messages {
 			send(t, second, fmt.Sprint(i))
 		}
-		untilRefused(t, atSecond, 3)
+		_ = untilRefused(t, atSecond, 3)
 		if failed := untilRefused(t, atFirst, 3); !strings.Contains(failed.Error(), "the socket has its peer already") {
 			t.Errorf("the reason is said to be %v", failed)
 		}
@@ -128,7 +128,7 @@ func TestRefusedRequest(t *testing.T) {
 		second := open(t, zmq.NewReq, cfg)
 		check(t, second.Connect(at))
 		send(t, second, "request")
-		untilRefused(t, events, 3)
+		_ = untilRefused(t, events, 3)
 		if _, err := second.Recv(now()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a request that waits: %v", err)
 		}
@@ -158,7 +158,7 @@ func TestRefusedByTheServerThatConnects(t *testing.T) {
 			check(t, first.WaitPeers(within(t), 1))
 			check(t, router.Connect(bind(t, second, wildcard)))
 			waiting := inBackground(func() error { return second.Send(within(t), []byte("message")) })
-			untilRefused(t, events, 3)
+			_ = untilRefused(t, events, 3)
 			if st := second.Stats(); st.MessagesSent != 0 || st.Queued != 0 || st.Peers != 0 {
 				t.Errorf("while it is refused: %+v", st)
 			}
@@ -181,7 +181,7 @@ func TestRefusedImmediate(t *testing.T) {
 		cfg.Immediate, cfg.Events = true, events
 		second := open(t, zmq.NewPair, cfg)
 		check(t, second.Connect(at))
-		untilRefused(t, events, 2)
+		_ = untilRefused(t, events, 2)
 		if err := second.Send(shortly(t), []byte("to nobody")); !errors.Is(err, zmq.ErrNoPeer) {
 			t.Errorf("sent while it is refused: %v", err)
 		}
