@@ -74,7 +74,7 @@ func TestHeartbeatsOnASlowLink(t *testing.T) {
 // A receiver that takes longer for a message than its sender's timeout is not disconnected, and gets everything.
 func TestHeartbeatsOfASlowReceiver(t *testing.T) {
 	t.Parallel()
-	const n, timeout = 20, 50 * time.Millisecond
+	const n, timeout = 4, 400 * time.Millisecond
 	overStreamsAndTrusts(t, func(t *testing.T, endpoint string, sec trust) {
 		events := make(chan zmq.Event, 1000)
 		push := newPush(t, zmq.Config{
