@@ -93,6 +93,9 @@ func (s *curveSealer) Seal(dst []byte, flags byte, body []byte) []byte {
 
 // Open appends to dst the frame in the body of a MESSAGE. Nothing is decrypted before
 // the authenticator has been found right. After an error the connection must end.
+//
+// In place the header goes where the authenticator and the flags were, which are not
+// needed any more, and each block of keystream is applied where it lies.
 func (s *curveSealer) Open(dst []byte, _ byte, body []byte) ([]byte, error) {
 	if len(body) < plainAt || string(body[:nonceAt]) != messageName {
 		return nil, errNoMessage
@@ -112,7 +115,7 @@ func (s *curveSealer) Open(dst []byte, _ byte, body []byte) ([]byte, error) {
 		return nil, errFlags
 	}
 	secret = secret[1:]
-	dst = wire.AppendHeader(slices.Grow(dst, wire.MaxHeader+len(secret)), flags, len(secret))
+	dst = wire.AppendHeader(slices.Grow(dst, wire.HeaderSize(len(secret))+len(secret)), flags, len(secret))
 	at := len(dst)
 	dst = dst[:at+len(secret)]
 	plain := dst[at:]

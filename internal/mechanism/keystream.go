@@ -65,12 +65,26 @@ func deriveKey(dst *[32]byte, nonce *[16]byte, key *[32]byte) {
 
 // authenticate writes the authenticator of what was encrypted with a nonce of this head.
 func authenticate(tag *[boxOverhead]byte, secret []byte, head *[headSize]byte) {
-	poly1305.Sum(tag, secret, (*[tagKey]byte)(head[:]))
+	mac := poly1305.New((*[tagKey]byte)(head[:]))
+	feed(mac, secret)
+	mac.Sum(tag[:0])
 }
 
 // authentic compares it, in constant time.
 func authentic(tag *[boxOverhead]byte, secret []byte, head *[headSize]byte) bool {
-	return poly1305.Verify(tag, secret, (*[tagKey]byte)(head[:]))
+	mac := poly1305.New((*[tagKey]byte)(head[:]))
+	feed(mac, secret)
+	return mac.Verify(tag[:])
+}
+
+// feed gives mac the secret in steps, since the goroutine cannot be preempted within one.
+func feed(mac *poly1305.MAC, secret []byte) {
+	const step = 64 << 10
+	for len(secret) > step {
+		_, _ = mac.Write(secret[:step]) // it never fails
+		secret = secret[step:]
+	}
+	_, _ = mac.Write(secret)
 }
 
 // position is the input of Salsa20 that is a short nonce and the number of a block.

@@ -55,8 +55,12 @@ type Sealer interface {
 	Seal(dst []byte, flags byte, body []byte) []byte
 
 	// Open appends to dst the whole frame that a peer's frame of these flags and
-	// body carries, or returns nil and an error. Body must not share memory with
-	// dst.
+	// body carries, or returns nil and an error. The frame is shorter than body by
+	// CurveOverhead and longer by its own header. Body must not share memory with
+	// dst, unless the opened body comes to lie exactly on the last bytes of body:
+	// when dst is empty and begins a header's size before body[CurveOverhead:], the
+	// frame is opened in place. Body is then no longer valid, not even after an
+	// error.
 	Open(dst []byte, flags byte, body []byte) ([]byte, error)
 }
 

@@ -248,6 +248,41 @@ func TestOneSealsWhileAnotherOpens(t *testing.T) {
 	wg.Wait()
 }
 
+// TestSealerInPlace opens frames of all sizes where they lie, with bytes around them that
+// stay.
+func TestSealerInPlace(t *testing.T) {
+	t.Parallel()
+	client, server := sealers(t)
+	sizes := []int{1 << 10, 65535, 65536, 65537, 1<<20 + 1}
+	for n := range 700 {
+		sizes = append(sizes, n)
+	}
+	const around = "around"
+	for i, size := range sizes {
+		plain, flags := noise(size), []byte{0, wire.FlagMore, wire.FlagCommand}[i%3]
+		frame := client.Seal([]byte(around), flags, plain)
+		head := len(around) + wire.HeaderSize(size+mechanism.CurveOverhead)
+		body := append(frame, around...)[head:len(frame)]
+		frame = body[:len(body)+len(around)]
+		at := mechanism.CurveOverhead - wire.HeaderSize(size)
+		got, err := server.Open(body[at:][:0], 0, body)
+		if want := append(wire.AppendHeader(nil, flags, size), plain...); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes: opened as %d, %v", size, len(got), err)
+		}
+		if &got[0] != &body[at] {
+			t.Errorf("%d bytes were opened elsewhere", size)
+		}
+		if end := frame[len(body):]; string(end) != around {
+			t.Errorf("%d bytes: what follows them became %q", size, end)
+		}
+	}
+	body := sealed(t, client, 0, noise(300))
+	body[len(body)-1]++
+	if got, err := server.Open(body[mechanism.CurveOverhead-wire.MaxHeader:][:0], 0, body); err == nil || got != nil {
+		t.Errorf("a frame that was changed is opened as %d bytes, %v", len(got), err)
+	}
+}
+
 func TestSealerAllocatesNothing(t *testing.T) {
 	client, server := sealers(t)
 	for _, size := range []int{0, 64, 1 << 10, 64 << 10} {

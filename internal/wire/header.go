@@ -23,6 +23,15 @@ const (
 	maxUnflagged = 265
 )
 
+// HeaderSize returns the length in bytes of the header that AppendHeader makes for a
+// body of size bytes.
+func HeaderSize(size int) int {
+	if size <= 255 {
+		return 2
+	}
+	return MaxHeader
+}
+
 // AppendHeader appends the header of a frame with a body of size bytes. Of flags
 // it takes [FlagMore] and [FlagCommand]; the short or the long form follows from
 // the size.

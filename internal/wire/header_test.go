@@ -40,6 +40,9 @@ func TestAppendHeader(t *testing.T) {
 		if got := wire.AppendHeader(nil, tt.flags, tt.size); string(got) != tt.want {
 			t.Errorf("AppendHeader(%d, %d) = %q, want %q", tt.flags, tt.size, got, tt.want)
 		}
+		if got := wire.HeaderSize(tt.size); got != len(tt.want) {
+			t.Errorf("HeaderSize(%d) = %d, want %d", tt.size, got, len(tt.want))
+		}
 	}
 }
 
