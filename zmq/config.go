@@ -160,6 +160,7 @@ func (c Config) withDefaults() Config {
 	bound(&c.SendHWMBytes, 64<<20, unlimited)
 	bound(&c.RecvHWMBytes, 64<<20, unlimited)
 	bound(&c.MaxMessageSize, 256<<20, int64(unlimited))
+	c.MaxMessageSize = min(c.MaxMessageSize, int64(unlimited)) // on 32 bits a larger one has no size
 	bound(&c.MaxSubscriptionBytes, 64<<20, unlimited)
 	bound(&c.HandshakeTimeout, 30*time.Second, 0)
 	bound(&c.MaxHandshakes, 1024, unlimited)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -284,6 +285,27 @@ func TestMaxMessageSize(t *testing.T) {
 	})
 }
 
+// A size that no int holds is too large, whatever Config.MaxMessageSize says.
+func TestSizesBeyondInt(t *testing.T) {
+	t.Parallel()
+	if strconv.IntSize > 32 {
+		t.Skip("an int holds every size here")
+	}
+	for _, limit := range []int64{1 << 31, 4 << 30, math.MaxInt64, -1} {
+		for _, size := range []uint64{1<<31 - 9, 1 << 31, 1<<32 + 5, 1 << 62} {
+			for _, flags := range []byte{0, wire.FlagMore, wire.FlagCommand} {
+				events := make(chan zmq.Event, 10)
+				pull := newPull(t, zmq.Config{MaxMessageSize: limit, Events: events})
+				peer := dialRaw(t, bind(t, pull, wildcard)).greet("PUSH", 1)
+				peer.write(long(flags, size), make([]byte, 100))
+				if e := untilEvent(t, events, zmq.EventDisconnected); !errors.Is(e.Err, zmq.ErrMessageTooLarge) {
+					t.Errorf("%d bytes: disconnected because of %v", size, e.Err)
+				}
+			}
+		}
+	}
+}
+
 // heapGrowth runs f and returns by how many bytes the heap has grown. The test must not run beside others.
 func heapGrowth(f func()) int64 {
 	before := heap()
@@ -303,7 +325,7 @@ func heap() int64 {
 func TestClaimsTakeNoMemory(t *testing.T) {
 	pull := newPull(t, zmq.Config{MaxMessageSize: -1})
 	at := bind(t, pull, wildcard)
-	for _, size := range []uint64{1 << 30, math.MaxInt >> 1} { // which a system of 32 bits takes as well
+	for _, size := range []uint64{math.MaxInt / 8, math.MaxInt / 2} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for range 20 {
