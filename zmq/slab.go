@@ -12,12 +12,13 @@ import (
 type slab struct {
 	b     []byte
 	refs  atomic.Int32
-	shelf *shelf // nil for one that is not kept
+	shelf *shelf // nil for one that is made to measure
 	from  *Peer  // who sent the messages in it; set before anybody receives them
 }
 
-// Slabs come in powers of two from minSlab to maxSlab, each with some bytes more, so that a body of such a size fits with
-// its frame's header. Larger ones are made to measure and not kept.
+// Slabs up to maxSlab come in powers of two and in the sizes halfway between them, each with
+// slabSlack bytes more, so that a body of such a size fits with its frame's header. Larger ones are
+// made to measure.
 const (
 	minSlab     = 1<<minSlabBits + slabSlack
 	maxSlab     = 1<<maxSlabBits + slabSlack
@@ -37,35 +38,69 @@ type shelf struct {
 	most int     // how many are kept
 }
 
-// keptBytes is how much memory each shelf of large slabs keeps.
+// keptBytes is how much memory each shelf of large slabs keeps. The shelves of the sizes in between
+// keep half of that, or one slab.
 const keptBytes = 4 << 20
 
+// shelves are in the order of their sizes: index 2*i has those of 1<<(minSlabBits+i) bytes, the
+// next one those of half as much again.
 var shelves = func() []*shelf {
 	var all []*shelf
-	for bits := minSlabBits; bits <= maxSlabBits; bits++ {
-		h := &shelf{size: 1<<bits + slabSlack}
+	add := func(size, kept int) {
+		h := &shelf{size: size + slabSlack}
 		if h.size >= largeMessage {
-			h.most = keptBytes >> bits
+			h.most = max(kept/size, 1)
 		}
 		all = append(all, h)
 	}
+	for size := 1 << minSlabBits; size < 1<<maxSlabBits; size *= 2 {
+		add(size, keptBytes)
+		add(size+size/2, keptBytes/2)
+	}
+	add(1<<maxSlabBits, keptBytes)
 	return all
 }()
 
+// shelfOf returns the shelf of the smallest slabs that have size bytes, which is maxSlab at most.
+func shelfOf(size int) *shelf {
+	if size <= minSlab {
+		return shelves[0]
+	}
+	last := uint(size - slabSlack - 1)
+	class := 2 * (bits.Len(last) - minSlabBits) // of the power of two above last
+	if half := last >> (bits.Len(last) - 2); half == 0b10 {
+		class-- // the size before that has room, too
+	}
+	return shelves[class]
+}
+
 // newSlab returns a slab of at least size bytes with one reference.
 func newSlab(size int) *slab {
-	if size > maxSlab {
-		s := &slab{b: make([]byte, size)}
-		s.refs.Store(1)
-		return s
-	}
-	class := 0
-	if size > minSlab {
-		class = bits.Len(uint(size-slabSlack-1)) - minSlabBits
-	}
-	s := shelves[class].take()
+	s := freeSlab(size)
 	s.refs.Store(1)
 	return s
+}
+
+func freeSlab(size int) *slab {
+	if size > maxSlab {
+		return hugeSlab(size)
+	}
+	return shelfOf(size).take()
+}
+
+// huge holds free slabs of more than maxSlab bytes, until the garbage collector takes them.
+var huge sync.Pool
+
+// hugeSlab returns a slab of more than maxSlab bytes, and not of more than twice what is asked for.
+func hugeSlab(size int) *slab {
+	s, ok := huge.Get().(*slab)
+	if ok && len(s.b) >= size && len(s.b)/2 <= size {
+		return s
+	}
+	if ok {
+		huge.Put(s)
+	}
+	return &slab{b: make([]byte, size)}
 }
 
 func (h *shelf) take() *slab {
@@ -132,11 +167,14 @@ func (s *slab) release(n int) {
 	}
 }
 
-// free gives a slab that nobody refers to any more back to its shelf.
+// free makes a slab without references available to newSlab.
 func (s *slab) free() {
-	if s.shelf != nil {
-		s.from = nil
+	s.from = nil
+	switch {
+	case s.shelf != nil:
 		s.shelf.put(s)
+	case len(s.b) > maxSlab:
+		huge.Put(s)
 	}
 }
 
