@@ -241,7 +241,7 @@ func ExampleCurveFleet() {
 	// Output: among ourselves
 }
 
-func ExampleMessage_Frames() {
+func ExampleMessage_All() {
 	ctx := context.Background()
 	pull, err := zmq.NewPull(zmq.Config{})
 	if err != nil {
@@ -268,7 +268,7 @@ func ExampleMessage_Frames() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for i, frame := range m.Frames() {
+	for i, frame := range m.All() {
 		fmt.Printf("frame %d: %q\n", i, frame)
 	}
 	m.Release() // the frames are invalid from here on

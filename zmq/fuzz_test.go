@@ -85,8 +85,8 @@ func FuzzMessage(f *testing.F) {
 		if m.Len() != len(frames) {
 			t.Fatalf("%d frames became %d", len(frames), m.Len())
 		}
-		for i, frame := range frames {
-			if string(m.Frame(i)) != string(frame) {
+		for i, frame := range m.All() {
+			if string(frame) != string(frames[i]) {
 				t.Fatalf("frame %d was changed", i)
 			}
 		}

@@ -216,8 +216,8 @@ func encode(frames []string) [][]byte {
 // text is a message's frames, joined by bars. It releases the message.
 func text(m zmq.Message) string {
 	frames := make([]string, m.Len())
-	for i := range frames {
-		frames[i] = string(m.Frame(i))
+	for i, f := range m.All() {
+		frames[i] = string(f)
 	}
 	m.Release()
 	return strings.Join(frames, "|")

@@ -1,6 +1,8 @@
 package zmq
 
 import (
+	"iter"
+
 	"github.com/experimance/experimance-go/internal/wire"
 )
 
@@ -9,7 +11,7 @@ import (
 // Its bytes lie in memory that the engine shares among the messages of one read. They stay valid and unchanged for as
 // long as the Message is in use. Calling Release when done lets the engine use that memory again, which is what makes
 // large messages fast; not calling it is always safe. To keep a small message for long, keep a Clone: the message itself
-// would hold on to its whole block, of up to 64 KiB.
+// would hold on to its whole block, of up to 64 KiB, or 4 MiB among large messages.
 //
 // The bytes must not be written to.
 type Message struct { // of four words, since the compiler keeps larger values in memory, which costs as much as all the rest
@@ -49,7 +51,7 @@ func (m Message) route() []byte {
 	return m.slab.from.route
 }
 
-// Len returns the number of frames, 0 for the zero Message.
+// Len counts the frames, 0 for the zero Message.
 func (m Message) Len() int {
 	n := 0
 	if m.route() != nil {
@@ -70,7 +72,29 @@ func (m Message) Bytes() []byte {
 	return m.Frame(0)
 }
 
-// Frame returns the frame at index i, counted from 0, or nil where there is none.
+// All returns an iterator over the frames and their indexes. It allocates nothing, and its time is
+// proportional to the number of frames.
+func (m Message) All() iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		i := 0
+		if id := m.route(); id != nil {
+			if !yield(i, id) {
+				return
+			}
+			i++
+		}
+		for b := m.wire; len(b) > 0; i++ {
+			_, end, head := firstFrame(b)
+			if !yield(i, b[head:end:end]) {
+				return
+			}
+			b = b[end:]
+		}
+	}
+}
+
+// Frame returns the frame at index i, counted from 0, or nil if there is none. It passes over the
+// frames before that one: use All or Frames for a message of many frames.
 func (m Message) Frame(i int) []byte {
 	if id := m.route(); id != nil {
 		if i == 0 {
@@ -88,7 +112,8 @@ func (m Message) Frame(i int) []byte {
 	return nil
 }
 
-// Frames returns all frames in a new slice, as Send takes them.
+// Frames returns all frames in a new slice, as Send takes them. The slice takes 24 bytes for each
+// frame.
 func (m Message) Frames() [][]byte {
 	frames := make([][]byte, 0, m.Len())
 	if id := m.route(); id != nil {
@@ -112,8 +137,9 @@ func (m Message) Clone() Message {
 	return Message{wire: append([]byte(nil), m.wire...), slab: &slab{from: m.slab.peer()}}
 }
 
-// Release gives the message's memory back and makes m the zero Message. It may be called at most once for each received
-// message: the slices that Bytes, Frame and Frames returned, and any copy of the Message, are invalid afterwards.
+// Release gives the message's memory back and makes m the zero Message. It may be called at most
+// once for each received message: the slices that Bytes, All, Frame and Frames returned, and any
+// copy of the Message, are invalid afterwards.
 func (m *Message) Release() {
 	if m.slab != nil {
 		m.slab.release(1)

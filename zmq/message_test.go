@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/experimance/experimance-go/zmq"
@@ -53,6 +54,62 @@ func TestMessage(t *testing.T) {
 		}
 		kept.Release()
 	})
+}
+
+// All, Frames and Frame give the same frames, with a ROUTER's routing id too, and All goes on no
+// longer than it is asked to.
+func TestAllFrames(t *testing.T) {
+	t.Parallel()
+	router, dealer := must(zmq.NewRouter(zmq.Config{}))(t), must(zmq.NewDealer(zmq.Config{Identity: []byte("dealer")}))(t)
+	closing(t, router)
+	closing(t, dealer)
+	pair(t, router, dealer, wildcard)
+	for _, n := range []int{1, 2, 5, 1000} {
+		check(t, dealer.Send(within(t), slices.Repeat([][]byte{nil, []byte("x"), bytes.Repeat([]byte("l"), 300)}, n)...))
+		m := must(router.Recv(within(t)))(t)
+		var all [][]byte
+		for i, f := range m.All() {
+			if i != len(all) || !bytes.Equal(f, m.Frame(i)) || cap(f) != len(f) {
+				t.Fatalf("frame %d of %d is %q, want %q", i, m.Len(), f, m.Frame(len(all)))
+			}
+			all = append(all, f)
+		}
+		if frames := m.Frames(); len(all) != 1+3*n || !slices.EqualFunc(all, frames, bytes.Equal) || string(all[0]) != "dealer" {
+			t.Errorf("All gives %d frames, Frames %d", len(all), len(frames))
+		}
+		for most := range min(len(all), 5) {
+			seen := 0
+			for range m.All() {
+				if seen++; seen > most {
+					break
+				}
+			}
+			if seen != most+1 {
+				t.Errorf("a loop that ends after %d frames has seen %d", most+1, seen)
+			}
+		}
+		m.Release()
+	}
+	for range (zmq.Message{}).All() {
+		t.Error("the zero Message has a frame")
+	}
+}
+
+func TestAllAllocatesNothing(t *testing.T) {
+	push, pull := newPush(t, zmq.Config{}), newPull(t, zmq.Config{})
+	pair(t, pull, push, wildcard)
+	check(t, push.Send(within(t), make([][]byte, 1000)...))
+	m := must(pull.Recv(within(t)))(t)
+	defer m.Release()
+	if n := testing.AllocsPerRun(10, func() {
+		for i, f := range m.All() {
+			if len(f) > 0 {
+				t.Error("frame", i, "is not empty")
+			}
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 // Memory is used again only when nobody holds it: messages of all sizes are kept, released late, or never, in any order,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"sync"
 )
 
@@ -198,6 +199,6 @@ func (in *inbox) setRoute(id []byte) {
 	if in.from != nil {
 		from = *in.from
 	}
-	from.route = id
+	from.route = slices.Clip(id)
 	in.from = &from
 }
