@@ -44,8 +44,8 @@ type replier struct {
 	busy     bool     // a Recv is under way
 	client   *pipe    // who waits for a reply; nil where nobody does
 	gone     bool     // the client has gone
-	envelope [][]byte // what goes before the reply: frames up to the delimiter, in memory of our own
-	memory   []byte
+	envelope []byte   // what goes before the reply, encoded: the frames up to the delimiter, in memory of our own
+	scratch  [][]byte // the frames of a reply
 }
 
 func (r *replier) recv(ctx context.Context) (Message, error) {
@@ -75,26 +75,21 @@ func (r *replier) recv(ctx context.Context) (Message, error) {
 	}
 }
 
-// unwrap takes the envelope off a request and keeps it. It reports false where there is none.
+// unwrap takes the envelope off a request and keeps it. It reports false if there is none.
 func (r *replier) unwrap(m *Message) bool {
-	r.envelope, r.memory = r.envelope[:0], r.memory[:0]
-	head := 0
+	size := 0
 	for {
-		flags, end, body := firstFrame(m.wire[head:])
+		flags, end, head := firstFrame(m.wire[size:])
 		if flags&wire.FlagMore == 0 {
 			return false
 		}
-		head += end
-		if end == body {
+		size += end
+		if end == head {
 			break
 		}
 	}
-	r.memory = append(r.memory, m.wire[:head]...)
-	for rest := r.memory; len(rest) > 0; {
-		_, end, body := firstFrame(rest)
-		r.envelope, rest = append(r.envelope, rest[body:end]), rest[end:]
-		m.skip()
-	}
+	r.envelope = append(r.envelope[:0], m.wire[:size]...)
+	m.wire = m.wire[size:]
 	return true
 }
 
@@ -108,13 +103,42 @@ func (r *replier) send(ctx context.Context, frames [][]byte) error {
 	if r.client == nil {
 		return r.s.opError("send", "", fmt.Errorf("%w: there is no request to reply to", ErrState))
 	}
-	all := append(r.envelope, frames...)
-	if r.gone || r.client.out.put(all, size+len(r.memory), false) != putDone {
+	if r.gone || r.put(frames, len(r.envelope)+size) != putDone {
 		r.s.dropped.Add(1)
 	}
-	clear(all[len(r.envelope):])
 	r.client = nil
+	if cap(r.envelope) > largeRead {
+		r.envelope = nil // the next one will hardly be as large
+	}
 	return nil
+}
+
+// shortEnvelope is the size in bytes of the largest envelope that is sent frame by frame.
+const shortEnvelope = 256
+
+// put queues a reply of these frames, with the envelope before it, which is size bytes together. mu
+// is held.
+func (r *replier) put(frames [][]byte, size int) putResult {
+	if len(r.envelope) > shortEnvelope {
+		s := newSlab(size)
+		seg := segment{b: appendFrames(append(s.b[:0], r.envelope...), frames), slab: s, n: 1}
+		result := r.client.out.putSegment(seg, false, false)
+		if result != putDone {
+			s.release(1)
+		}
+		return result
+	}
+	all := r.scratch[:0]
+	for rest := r.envelope; len(rest) > 0; {
+		_, end, head := firstFrame(rest)
+		all, rest = append(all, rest[head:end]), rest[end:]
+	}
+	r.scratch = append(all, frames...)
+	result := r.client.out.put(r.scratch, size, false)
+	if clear(r.scratch); cap(r.scratch) > shortEnvelope {
+		r.scratch = nil
+	}
+	return result
 }
 
 // detach makes sure that a reply does not go to whoever comes back in the peer's place: to a REQ it would look like the reply
