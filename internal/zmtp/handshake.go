@@ -150,7 +150,7 @@ func (h *handshake) readGreeting() (wire.Greeting, error) {
 		if len(h.in.buf) >= wire.GreetingSize {
 			break
 		}
-		if err := h.in.more(); err != nil {
+		if err := h.in.more(wire.GreetingSize); err != nil {
 			return wire.Greeting{}, err
 		}
 	}
@@ -202,7 +202,7 @@ func (h *handshake) readCommand() ([]byte, error) {
 			h.in.take(n)
 			return h.in.take(int(size)), nil
 		}
-		if err := h.in.more(); err != nil {
+		if err := h.in.more(n + int(size)); err != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -372,4 +373,32 @@ func TestBufferedHoldsFrames(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A large command takes at most three times its size, however small the pieces in which
+// it arrives. The test does not run beside others, since it counts what is allocated.
+func TestLargeCommandCost(t *testing.T) {
+	ready := []byte(readyOf("Socket-Type", "SUB", "X-Large", strings.Repeat("x", 60_000)))
+	ours, theirs := pipe(t)
+	result := handshake(t.Context(), ours, true, zmtp.Config{SocketType: "PUB"})
+	inPieces := func(conn net.Conn) error {
+		for piece := range slices.Chunk(ready, 100) {
+			if _, err := conn.Write(piece); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	steps := []step{send(greetingOf(3, 1)), receive(len(pubGreeting)), inPieces, receive(len(pubReady))}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := play(theirs, steps...)()
+	r := <-result
+	runtime.ReadMemStats(&after)
+	if err != nil || r.err != nil {
+		t.Fatal(err, r.err)
+	}
+	if taken := int(after.TotalAlloc - before.TotalAlloc); taken > 3*len(ready)+(16<<10) {
+		t.Errorf("a READY of %d bytes took %d bytes", len(ready), taken)
+	}
 }

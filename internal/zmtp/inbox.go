@@ -1,9 +1,6 @@
 package zmtp
 
-import (
-	"net"
-	"slices"
-)
+import "net"
 
 // minRead is the room in bytes that a read has at least: enough for the greeting
 // and READY of a peer in one.
@@ -16,10 +13,12 @@ type inbox struct {
 	buf  []byte // read and not yet taken
 }
 
-// more reads once.
-func (in *inbox) more() error {
-	if len(in.buf) == cap(in.buf) {
-		in.buf = slices.Grow(in.buf, minRead)
+// more reads once. What is awaited has size bytes: a full buffer grows to four times
+// what is there, but not beyond that.
+func (in *inbox) more(size int) error {
+	if have := len(in.buf); have == cap(in.buf) {
+		room := max(minRead, min(4*have, size))
+		in.buf = append(make([]byte, 0, room), in.buf...)
 	}
 	n, err := in.conn.Read(in.buf[len(in.buf):cap(in.buf)])
 	in.buf = in.buf[:len(in.buf)+n]
