@@ -2,6 +2,7 @@ package zmq
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"time"
@@ -15,33 +16,62 @@ import (
 //
 //	0 .. start     handed over
 //	start .. next  whole messages, count of them
-//	next .. pos    frames of a message that is not whole yet
+//	next .. pos    the message that is not whole yet, behind its parts in aside
 //	pos .. end     not looked at yet
+//
+// The body of a frame is passed as it arrives, so that it need not be in one piece. Commands are
+// passed as a whole.
 type reader struct {
 	c       *conn
+	sealed  *sealedConn // what c reads from; nil if frames travel as they are
 	slab    *slab
 	start   int
 	next    int
 	pos     int
 	end     int
 	count   int
-	room    int  // how many more messages the inbox takes
-	behind  bool // more is likely to be there than was read
-	full    bool // the inbox does not take the message at next
-	awaited bool // a receiver waited for what was handed over
-	handed  bool // something was handed over
-	want    int  // size of the next slab: grows with the traffic
-	need    int  // bytes that the message at next takes at least; 0 where none of it is there
-	last    int  // size of the last whole message
-	cuts    int  // commands that were cut out of the present message
-	trust   int  // the most memory taken for a message on the mere word of the peer
+	aside   gather // the beginning of the message at next that is in other places
+	phase   phase
+	flags   byte  // of the frame before pos
+	missing int   // bytes of its body that have not arrived
+	lone    bool  // it is the first frame of the message at next
+	head    int   // size of its header
+	room    int   // how many more messages the inbox takes
+	behind  bool  // more is likely to be there than was read
+	full    bool  // the inbox does not take the message at next
+	awaited bool  // a receiver waited for what was handed over
+	handed  bool  // something was handed over
+	want    int   // size of the next slab: grows with the traffic
+	need    int   // bytes behind pos that the next header or command takes
+	last    int   // size of the last whole message
+	cuts    int   // commands that were cut out of the present message
+	trust   int   // the most memory taken for a message on the mere word of the peer
+	budget  int64 // bytes that may be allocated for what has arrived
 	limit   int64
+	err     error // what the peer has done that ends the connection
 }
+
+// phase is where in the stream of frames the reader is.
+type phase int
+
+const (
+	between   phase = iota // pos is where the next message or command begins
+	inMessage              // pos is where the next frame of the message at next begins
+	inBody                 // bytes are missing of the frame before pos
+	whole                  // pos is where the message at next ends, for which the inbox has no room
+)
+
+// perByte is how many bytes are allocated at most for each byte that arrives, beside a constant for
+// each connection. What a message needs stays below that by itself (see gather.go). A slab that is
+// larger than that, because the next message may be as large as the last one, is allocated only if
+// the budget allows it.
+const perByte = 3
 
 const (
 	firstRead = 4 << 10  // a quiet connection's slab
 	largeRead = 64 << 10 // a busy connection's slab
 	readMost  = 128 << 10
+	hugeRead  = 8 << 20   // for sealed frames, and for messages that no cache holds anyway
 	headStart = 256 << 10 // trust in a peer that has not sent a larger message yet
 )
 
@@ -51,10 +81,14 @@ func (c *conn) readLoop() error {
 	if c.p.in == nil {
 		r.limit = min(r.limit, int64(c.p.s.cfg.MaxSubscriptionBytes))
 	}
+	r.sealed, _ = c.nc.(*sealedConn)
 	r.slab = newSlab(max(r.want, len(c.peer.Buffered)))
 	r.end = copy(r.slab.b, c.peer.Buffered)
 	c.peer.Buffered = nil
-	defer func() { r.slab.release(1) }()
+	defer func() {
+		r.slab.release(1)
+		r.aside.reset()
+	}()
 	for {
 		if err := r.scan(); err != nil {
 			return err
@@ -155,7 +189,21 @@ func (r *reader) fillSoon() error {
 
 // fill reads once.
 func (r *reader) fill() error {
+	if r.sealed != nil {
+		return r.fillSealed()
+	}
 	n, err := r.c.in.Read(r.space())
+	r.filled(n)
+	return err
+}
+
+// fillSealed is fill if frames are sealed. A large one comes in a slab of its own.
+func (r *reader) fillSealed() error {
+	n, own, err := r.sealed.next(r.space())
+	if own.slab != nil {
+		r.adopt(own)
+		return err
+	}
 	r.filled(n)
 	return err
 }
@@ -164,11 +212,15 @@ func (r *reader) fill() error {
 func (r *reader) space() []byte {
 	r.makeSpace()
 	limit := len(r.slab.b)
-	if r.need > largeRead {
-		limit = r.next + min(limit-r.next, r.need) // a large message has its slab for itself
+	if r.aside.size == 0 && r.total() > largeRead {
+		limit = r.end + min(limit-r.end, r.missing) // a large message has its slab for itself
+	}
+	most := readMost
+	if max(r.total(), r.size()) > maxSlab || r.sealed != nil {
+		most = hugeRead
 	}
 	r.behind = false
-	return r.slab.b[r.end:min(limit, r.end+readMost)]
+	return r.slab.b[r.end:min(limit, r.end+most)]
 }
 
 // filled notes that n bytes were read into the space, which was what there was, where they do not fill it.
@@ -177,6 +229,7 @@ func (r *reader) filled(n int) {
 		r.c.seen()
 	}
 	r.end += n
+	r.budget += int64(n) * perByte
 	if r.end == len(r.slab.b) {
 		r.behind = true
 		if r.want < largeRead {
@@ -198,23 +251,22 @@ func (r *reader) finish(end error) error {
 			return err
 		}
 	}
-	if errors.Is(end, io.EOF) && r.end > r.next {
+	if errors.Is(end, io.EOF) && (r.end > r.next || r.aside.size > 0) {
 		return io.ErrUnexpectedEOF
 	}
 	return end
 }
 
 // scan looks at what was read, and hands over the whole messages in it, those before an error included, as far as the inbox
-// has room.
+// has room. After an error it returns the same one again.
 func (r *reader) scan() error {
 	r.full = false
-	for {
+	for more := true; more && r.err == nil; {
 		r.skim()
-		if more, err := r.frame(); err != nil || !more {
-			r.deliver()
-			return err
-		}
+		more, r.err = r.frame()
 	}
+	r.deliver()
+	return r.err
 }
 
 // runLength is after how many messages a run is handed over, so that the receiver has something to do meanwhile.
@@ -222,7 +274,7 @@ const runLength = 256
 
 // skim passes over short messages of one frame, as fast as possible, as long as nothing else comes.
 func (r *reader) skim() {
-	if r.pos != r.next || r.c.p.in == nil || r.c.p.s.publishes || r.limit < 2+255 {
+	if r.phase != between || r.c.p.in == nil || r.c.p.s.publishes || r.limit < 2+255 {
 		return
 	}
 	b, pos, n := r.slab.b[:r.end], r.pos, min(r.room, runLength-r.count)
@@ -235,68 +287,120 @@ func (r *reader) skim() {
 	r.pos, r.next = pos, pos
 }
 
-// frame looks at the next frame. It reports false where that has not arrived whole, or the inbox is full.
+// frame passes the next frame, or what is there of its body. It reports false if more must arrive
+// first, or if the inbox is full.
 func (r *reader) frame() (bool, error) {
-	b := r.slab.b[r.pos:r.end]
-	flags, size, head, err := wire.ParseHeader(b)
+	switch r.phase {
+	case whole:
+		return r.message()
+	case inBody:
+		return r.pass(r.missing)
+	}
+	flags, size, head, err := wire.ParseHeader(r.slab.b[r.pos:r.end])
 	if err != nil {
 		return false, err
 	}
 	if head == 0 {
-		r.need = r.end - r.next
-		if r.need > 0 {
-			r.need = r.pos - r.next + wire.MaxHeader
-		}
+		r.need = wire.MaxHeader
 		return false, nil
 	}
-	if size > r.limit-int64(r.pos-r.next+head) {
+	if r.phase == inMessage && flags&wire.FlagCommand != 0 {
+		return r.cut(flags, size, head)
+	}
+	if size > r.sizeLimit(flags)-int64(r.size()+head) {
 		if r.c.p.in == nil {
 			return false, ErrTooManySubscriptions
 		}
 		return false, ErrMessageTooLarge
 	}
-	frame := head + int(size)
-	if frame > len(b) {
-		r.need = r.pos - r.next + frame
+	r.flags, r.head, r.lone = flags, head, r.phase == between
+	return r.pass(head + int(size))
+}
+
+// sizeLimit returns how large a message may be, or the command that a frame with these flags is.
+func (r *reader) sizeLimit(flags byte) int64 {
+	if flags&wire.FlagCommand != 0 {
+		return max(r.limit, maxCut)
+	}
+	return r.limit
+}
+
+// size returns how much of the message at next has been passed.
+func (r *reader) size() int { return r.aside.size + r.pos - r.next }
+
+// pass passes the rest of a frame, of which n bytes are behind pos or missing.
+func (r *reader) pass(n int) (bool, error) {
+	here := min(n, r.end-r.pos)
+	r.pos += here
+	r.missing = n - here
+	if r.missing > 0 {
+		r.phase = inBody
+		r.drop()
 		return false, nil
 	}
 	switch {
-	case flags&wire.FlagCommand != 0:
-		if r.cuts > maxCuts {
-			return false, errManyCommands
-		}
-		return true, r.command(flags, b[head:frame], frame)
-	case flags&wire.FlagMore != 0:
-		r.pos += frame
+	case r.flags&wire.FlagCommand != 0:
+		r.deliver() // so that a subscription does not overtake messages
+		err := r.command(r.flags, r.body())
+		r.forget()
+		return true, err
+	case r.flags&wire.FlagMore != 0:
+		r.phase = inMessage
+		r.drop()
 		return true, nil
 	}
-	return r.message(flags, b[head:frame], frame)
+	return r.message()
 }
 
-// message takes note of a message whose last frame is at pos. It reports false where the inbox has no room for it.
-func (r *reader) message(flags byte, body []byte, frame int) (bool, error) {
+// body returns the body of the frame that ends at pos, which is the first one since next.
+func (r *reader) body() []byte { return r.slab.b[r.next+r.head : r.pos] }
+
+// drop throws away what was passed of a message, unless it is received or may be a subscription.
+func (r *reader) drop() {
 	p := r.c.p
-	if p.s.publishes && r.pos == r.next {
-		if topic, cancel, ok := wire.ParseSubscription(flags, body); ok {
-			return true, r.subscription(topic, cancel, frame)
+	if p.in == nil && r.flags&wire.FlagCommand == 0 && !(p.s.publishes && r.lone && r.flags&wire.FlagMore == 0) {
+		r.aside.discard(r.pos - r.next)
+		r.start, r.next = r.pos, r.pos
+	}
+}
+
+// forget goes on behind pos with the next message or command.
+func (r *reader) forget() {
+	r.aside.reset()
+	r.start, r.next = r.pos, r.pos
+	r.phase, r.cuts = between, 0
+}
+
+// message takes note of the message that ends at pos. It reports false if the inbox has no room for
+// it.
+func (r *reader) message() (bool, error) {
+	p := r.c.p
+	if p.s.publishes && r.lone && r.phase != whole {
+		if topic, cancel, ok := wire.ParseSubscription(r.flags, r.body()); ok {
+			r.deliver() // so that it does not overtake messages
+			err := r.subscription(topic, cancel)
+			r.forget()
+			return true, err
 		}
 	}
 	if p.in == nil {
-		r.pos += frame
-		r.start, r.next = r.pos, r.pos
+		r.forget()
 		return true, nil
 	}
 	if r.room == 0 || r.count >= runLength {
 		r.deliver()
 		if r.room = p.in.capacity(false); r.room == 0 {
-			r.full = true
+			r.full, r.phase = true, whole
 			return false, nil
 		}
 	}
-	r.pos += frame
-	r.cuts = 0
-	r.last = r.pos - r.next
+	r.last = r.size()
 	r.trust = max(r.trust, r.last)
+	r.phase, r.cuts = between, 0
+	if r.aside.size > 0 && !r.compact() {
+		r.deliverJoined()
+		return true, nil
+	}
 	r.next = r.pos
 	r.count++
 	r.room--
@@ -345,10 +449,33 @@ func (r *reader) deliver() {
 	r.room = 0
 }
 
-// command obeys the command frame at pos. Those that are unknown are ignored, as RFC 37 asks.
-func (r *reader) command(flags byte, body []byte, frame int) error {
+// deliverJoined hands the message that ends at pos over to the inbox, in a slab of its own, since
+// its parts are in several.
+func (r *reader) deliverJoined() {
+	s := r.newSlab(r.size())
+	b := r.aside.join(s.b[:0], r.slab.b[r.next:r.pos])
+	r.awaited = r.c.p.in.push(segment{b: b, slab: s, n: 1}) || r.awaited
+	r.aside.reset()
+	r.start, r.next = r.pos, r.pos
+	r.room, r.handed = 0, true
+}
+
+// compact moves what was put aside in the present slab up to the rest of its message, which ends at
+// pos. It reports whether the message is in one piece then.
+func (r *reader) compact() bool {
+	for n := len(r.aside.parts); n > 0 && r.aside.parts[n-1].slab == r.slab; n-- {
+		p := r.aside.pop()
+		r.next -= copy(r.slab.b[r.next-len(p.b):], p.b)
+		r.slab.release(1)
+	}
+	r.start = r.next
+	return r.aside.size == 0
+}
+
+// command obeys a command. Those that are unknown are ignored, as RFC 37 asks.
+func (r *reader) command(flags byte, body []byte) error {
 	if topic, cancel, ok := wire.ParseSubscription(flags, body); ok {
-		return r.subscription(topic, cancel, frame)
+		return r.subscription(topic, cancel)
 	}
 	name, data, err := wire.ParseCommand(body)
 	if err != nil {
@@ -356,36 +483,55 @@ func (r *reader) command(flags byte, body []byte, frame int) error {
 	}
 	switch string(name) {
 	case wire.CommandPing:
-		err = r.ping(data)
+		return r.ping(data)
 	case wire.CommandPong:
 		r.c.beats.Store(true)
 	case wire.CommandError:
-		err = refusal(data)
+		return refusal(data)
 	}
-	if err == nil {
-		r.skip(frame)
-	}
-	return err
+	return nil
 }
 
-// skip goes on behind the command frame at pos. One between the frames of a message, where libzmq puts its heartbeats, is cut
-// out, so that the message is in one piece.
-func (r *reader) skip(frame int) {
-	if r.pos != r.next {
-		r.cuts++
-		copy(r.slab.b[r.pos:], r.slab.b[r.pos+frame:r.end])
-		r.end -= frame
-		return
+// Bounds of the commands within a message, where libzmq puts its heartbeats: their number, and the
+// size of the body of each.
+const (
+	maxCuts = 1000
+	maxCut  = 8 << 10
+)
+
+var (
+	errManyCommands = fmt.Errorf("peer sent more than %d commands within a message", maxCuts)
+	errLongCommand  = fmt.Errorf("peer sent a command of more than %d bytes within a message", maxCut)
+)
+
+// cut obeys the command at pos, which is within a message, and puts aside what comes before it.
+func (r *reader) cut(flags byte, size int64, head int) (bool, error) {
+	switch {
+	case r.cuts == maxCuts:
+		return false, errManyCommands
+	case size > maxCut:
+		return false, errLongCommand
 	}
-	r.deliver()
+	frame := head + int(size)
+	if frame > r.end-r.pos {
+		r.need = frame
+		return false, nil
+	}
+	r.putAside()
+	err := r.command(flags, r.slab.b[r.pos+head:r.pos+frame])
 	r.pos += frame
 	r.start, r.next = r.pos, r.pos
+	r.cuts++
+	return true, err
 }
 
-// maxCuts bounds the commands within one message, since each takes moving what was read behind it.
-const maxCuts = 1000
-
-var errManyCommands = errors.New("peer sent more than 1000 commands within a message")
+// putAside puts what was passed of the message at next aside, and goes on at pos with the rest of
+// it.
+func (r *reader) putAside() {
+	r.deliver()
+	r.aside.add(r.slab.b[r.next:r.pos], r.slab)
+	r.start, r.next = r.pos, r.pos
+}
 
 // refusal is the error of a peer that took exception to us after we had accepted it.
 func refusal(data []byte) error {
@@ -396,16 +542,12 @@ func refusal(data []byte) error {
 	return &mechanism.PeerError{Reason: reason}
 }
 
-// subscription passes on what the peer wants, or no longer wants, as long as that is not too much. It is the frame at pos.
-func (r *reader) subscription(topic []byte, cancel bool, frame int) error {
-	if r.pos == r.next {
-		r.deliver() // so that it does not overtake messages
-	}
+// subscription passes on what the peer wants, or no longer wants, as long as that is not too much.
+func (r *reader) subscription(topic []byte, cancel bool) error {
 	p := r.c.p
 	if p.s.pat.subscription(p, topic, cancel) > p.s.cfg.MaxSubscriptionBytes {
 		return ErrTooManySubscriptions
 	}
-	r.skip(frame)
 	return nil
 }
 
@@ -420,32 +562,142 @@ func (r *reader) ping(data []byte) error {
 	return nil
 }
 
-// makeSpace makes room for the next read: behind what is there, or in a new slab to which the beginning of an incomplete
-// message moves. A message is never given more memory ahead of its arrival than the peer is trusted with, or than twice
-// what has arrived of it.
+// makeSpace makes room for the next read. Calling it again changes nothing.
 func (r *reader) makeSpace() {
-	size, partial := r.want, r.end-r.next
-	if r.last > largeMessage {
-		size = max(size, min(r.last, maxSlab)) // the next one will be as large
-	}
-	size = max(size, min(r.need, max(r.trust, 2*partial)))
-	capacity, free := len(r.slab.b), len(r.slab.b)-r.end
+	total := r.total()
 	switch {
-	case partial == 0 && capacity >= size && r.slab.sole():
-		r.moveTo(r.slab) // nobody looks at it any more: begin again at its front
-	case r.next == 0 && capacity >= size && free > 0:
-	case r.need <= capacity-r.next && free >= min(size, capacity)/4:
+	case r.end == r.next && len(r.aside.parts) == 0:
+		r.freshSpace()
+	case total > 0:
+		r.spaceFor(total)
 	default:
-		old := r.slab
-		r.moveTo(newSlab(size))
-		old.release(1)
+		r.spaceForMore()
 	}
 }
 
-// moveTo goes on in slab s, with the bytes that are not handed over at its front.
+// total returns the size of the message at next, or 0 as long as that is not known.
+func (r *reader) total() int {
+	if r.phase != inBody || r.flags&wire.FlagMore != 0 {
+		return 0
+	}
+	return r.size() + r.missing
+}
+
+// freshSpace makes room when nothing is there of a message.
+func (r *reader) freshSpace() {
+	size, capacity := r.usual(), len(r.slab.b)
+	switch {
+	case capacity > maxSlab: // it was for one large message
+		r.replace(size)
+	case capacity >= size && r.slab.sole():
+		r.moveTo(r.slab) // nobody looks at it any more: begin again at its front
+	case capacity-r.end >= min(size, capacity)/4:
+	default:
+		r.replace(size)
+	}
+}
+
+// spaceFor makes room for a message of total bytes.
+func (r *reader) spaceFor(total int) {
+	arrived := r.aside.size + r.end - r.next
+	switch fill(total, arrived, len(r.slab.b)-r.end, r.trust) {
+	case exact:
+		r.collect(max(total, r.want))
+	case extend:
+		r.grow(max(chunkSize(arrived), headStart))
+	}
+}
+
+// spaceForMore makes room for a message of which the size is not known, since this frame is not the
+// last one, or its header is not whole.
+func (r *reader) spaceForMore() {
+	size, capacity, partial := r.usual(), len(r.slab.b), r.end-r.next
+	least := 1
+	if r.phase != inBody {
+		least = r.need - (r.end - r.pos)
+	}
+	free := capacity - r.end
+	alone := len(r.aside.parts) == 0
+	switch {
+	case alone && r.missing > free && r.missing >= 4*partial && partial+r.missing <= r.trust:
+		r.replace(max(size, partial+r.missing))
+	case least <= free && free >= min(size, capacity)/4:
+	case alone && partial <= size/2:
+		r.replace(max(size, partial+least))
+	case least <= free:
+	default:
+		r.extend(max(chunkSize(r.aside.size+partial), r.need, min(r.missing, r.trust)))
+	}
+}
+
+// usual returns the size of a slab for what comes next. The next message may be as large as the
+// last one.
+func (r *reader) usual() int {
+	last := min(r.last, maxSlab)
+	switch {
+	case last <= largeMessage:
+	case r.sealed != nil && r.lone && last >= ownRaw: // it comes in a slab of its own
+	case int64(shelfOf(last).size) <= r.budget:
+		return max(r.want, last)
+	}
+	return r.want
+}
+
+// newSlab is newSlab on account of the budget.
+func (r *reader) newSlab(size int) *slab {
+	s := newSlab(size)
+	r.budget -= int64(len(s.b))
+	return s
+}
+
+// grow goes on in a slab of size bytes. What is there of the message goes along if that is little,
+// else it is put aside.
+func (r *reader) grow(size int) {
+	if len(r.aside.parts) == 0 && r.end-r.next <= size/2 {
+		r.replace(size)
+	} else {
+		r.extend(size)
+	}
+}
+
+// extend puts aside what was passed of the message at next, and goes on in a chunk of size bytes.
+func (r *reader) extend(size int) {
+	r.putAside()
+	r.replace(size)
+}
+
+// replace goes on in a slab of size bytes.
+func (r *reader) replace(size int) {
+	old := r.slab
+	r.moveTo(r.newSlab(size))
+	old.release(1)
+}
+
+// moveTo goes on in slab s, with the bytes at its front that are neither handed over nor put aside.
 func (r *reader) moveTo(s *slab) {
 	partial := copy(s.b, r.slab.b[r.next:r.end])
 	r.slab = s
 	r.pos -= r.next
 	r.start, r.next, r.end = 0, 0, partial
+}
+
+// collect goes on in a slab of size bytes, with all that has arrived of the message at next at its
+// front.
+func (r *reader) collect(size int) {
+	s, old := r.newSlab(size), r.slab
+	b := r.aside.join(s.b[:0], old.b[r.next:r.end])
+	r.aside.reset()
+	old.release(1)
+	r.slab, r.start, r.next, r.pos, r.end = s, 0, 0, len(b), len(b)
+}
+
+// adopt goes on in the slab of a frame that was opened there.
+func (r *reader) adopt(frame part) {
+	r.putAside() // all that is there has been passed
+	r.slab.release(1)
+	r.slab = frame.slab
+	at := len(r.slab.b) - cap(frame.b)
+	r.start, r.next, r.pos, r.end = at, at, at, at+len(frame.b)
+	r.budget += int64(len(frame.b))*perByte - 2*int64(len(r.slab.b)) // with the chunks before that slab
+	r.behind = false
 }

@@ -1,6 +1,8 @@
 package zmq
 
 import (
+	"errors"
+	"io"
 	"net"
 
 	"github.com/experimance/experimance-go/internal/mechanism"
@@ -15,21 +17,39 @@ type sealedConn struct {
 	limit  int64  // largest frame body accepted
 	seen   func() // called when something was read, which may be no whole frame yet
 
-	raw   []byte // for reading: sealed frames, raw[start:end] not opened yet
-	start int
-	end   int
-	large int    // size of the largest frame in raw so far
-	plain []byte // opened, and not read yet
+	// For reading: the sealed frames that are not opened yet are in raw.b[start:end], behind the
+	// parts of the first in aside.
+	raw    *slab
+	start  int
+	end    int
+	aside  gather
+	flags  byte   // of the first sealed frame
+	head   int    // size of its header
+	frame  int    // its size; 0 until its header has arrived
+	last   int    // size of the last frame that was opened
+	large  int    // size of the largest one
+	shared int    // size of the largest one below ownRaw
+	plain  []byte // a frame that was opened in its place, and not read yet
 
 	out []byte // for writing: sealed frames
 }
 
+// ownRaw is the size from which a sealed frame gets memory of its own, for reading and for writing.
+// Smaller ones share a slab, or a buffer, of which a connection keeps no more than is right for a
+// few of them.
+const (
+	rawFrames = 4
+	ownRaw    = rawFrames * (largeRead + 128) // four of 64 KiB with their overhead
+)
+
 // newSealedConn returns a connection on which buffered was read already.
 func newSealedConn(nc net.Conn, sealer mechanism.Sealer, buffered []byte, limit int64) *sealedConn {
 	const overhead = int64(mechanism.CurveOverhead)
+	limit = max(limit, maxCut)
 	limit = min(limit, int64(unlimited)-overhead-wire.MaxHeader) + overhead // so that a whole frame's size is a number
-	c := &sealedConn{Conn: nc, sealer: sealer, limit: limit, seen: func() {}, raw: make([]byte, max(firstRead, len(buffered)))}
-	c.end = copy(c.raw, buffered)
+	raw := newSlab(max(firstRead, len(buffered)))
+	c := &sealedConn{Conn: nc, sealer: sealer, limit: limit, seen: func() {}, raw: raw}
+	c.end = copy(c.raw.b, buffered)
 	return c
 }
 
@@ -44,119 +64,200 @@ func (c *sealedConn) CloseWrite() error {
 // Read reads plain frames, or parts of them.
 func (c *sealedConn) Read(p []byte) (int, error) {
 	for {
-		if n := copy(p, c.plain); n > 0 || len(p) == 0 {
-			c.plain = c.plain[n:]
-			return n, nil
-		}
-		n, need, err := c.open(p)
-		if n > 0 || err != nil {
+		n, own, err := c.next(p)
+		if own.slab == nil {
 			return n, err
 		}
-		if len(c.plain) > 0 {
+		c.plain = own.b // its slab is left to the garbage collector
+	}
+}
+
+// next is Read, but may return a large frame in a slab of its own instead, with the reference to
+// that slab.
+func (c *sealedConn) next(p []byte) (n int, own part, err error) {
+	for {
+		if n = copy(p, c.plain); n > 0 || len(p) == 0 {
+			c.plain = c.plain[n:]
+			return n, part{}, nil
+		}
+		n, own, err = c.open(p)
+		switch {
+		case n > 0 || own.slab != nil || err != nil:
+			return n, own, err
+		case len(c.plain) > 0:
 			continue
 		}
-		if err := c.fill(need); err != nil {
-			return 0, err
+		if err := c.fill(); err != nil {
+			return 0, part{}, err
 		}
 	}
 }
 
-// open opens frames into p as long as they fit. One that does not fit at all goes to plain. It returns how many bytes were
-// written to p, and how many the next sealed frame takes at least.
-func (c *sealedConn) open(p []byte) (n, need int, err error) {
+// open opens frames into p as long as they have arrived whole and fit, and returns how many bytes
+// that were. A frame that does not fit at all is opened in its place. It goes to plain, or is
+// returned if it has a slab of its own.
+func (c *sealedConn) open(p []byte) (n int, own part, err error) {
 	for {
-		sealed := c.raw[c.start:c.end]
-		flags, size, head, err := wire.ParseHeader(sealed)
-		if err != nil {
-			return n, 0, err
+		if whole, err := c.look(); !whole || err != nil {
+			return n, part{}, err
 		}
-		if head == 0 {
-			return n, wire.MaxHeader, nil
-		}
-		if size > c.limit {
-			return n, 0, ErrMessageTooLarge
-		}
-		frame := head + int(size)
-		if frame > len(sealed) {
-			return n, frame, nil
-		}
+		sealed := c.raw.b[c.start+c.head : c.start+c.frame]
+		size := len(sealed) - mechanism.CurveOverhead
+		fits := wire.MaxHeader+size <= len(p)-n
 		dst := p[n:n]
-		fits := wire.MaxHeader+int(size)-mechanism.CurveOverhead <= len(p)-n
-		if !fits {
-			if n > 0 {
-				return n, frame, nil
-			}
-			dst = c.plain[:0]
+		if !fits && n > 0 {
+			return n, part{}, nil
 		}
-		dst, err = c.sealer.Open(dst, flags, sealed[head:frame])
+		if !fits && size >= 0 {
+			dst = sealed[mechanism.CurveOverhead-wire.HeaderSize(size):][:0]
+		}
+		plain, err := c.sealer.Open(dst, c.flags, sealed)
 		if err != nil {
-			return n, 0, err
+			return n, part{}, err
 		}
-		c.start += frame
-		c.large = max(c.large, frame)
-		if !fits {
-			c.plain = dst
-			return 0, 0, nil
+		c.advance()
+		switch {
+		case fits:
+			n += len(plain)
+		case c.last >= ownRaw && c.start == c.end:
+			own = part{plain, c.raw}
+			c.raw, c.start, c.end = newSlab(largeRead), 0, 0
+			return 0, own, nil
+		default:
+			c.plain = plain
+			return 0, part{}, nil
 		}
-		n += len(dst)
 	}
 }
 
-// rawFrames and rawRead bound the room for several frames.
-const (
-	rawFrames = 4
-	rawRead   = rawFrames * (largeRead + 128) // four of 64 KiB with their overhead
-)
-
-// fill reads more sealed bytes, with room for a frame of need bytes that grows as it arrives. Where the peer has sent large
-// frames there is room for several of them, so that the beginning of one has to be moved once in several only, and not at all
-// where they are of one size.
-func (c *sealedConn) fill(need int) error {
-	have := c.end - c.start
-	several := min(rawFrames, rawRead/max(c.large, 1)) * c.large
-	switch {
-	case have == 0 && len(c.raw) >= max(largeRead, several):
-		c.start, c.end = 0, 0
-	case len(c.raw)-c.start < need || c.end == len(c.raw):
-		raw := c.raw
-		size := max(min(max(need, 2*len(raw), largeRead), max(2*have, largeRead)), several)
-		if size > len(raw) {
-			raw = make([]byte, size)
+// look reports whether the first sealed frame has arrived whole.
+func (c *sealedConn) look() (whole bool, err error) {
+	if c.frame == 0 {
+		flags, size, head, err := wire.ParseHeader(c.raw.b[c.start:c.end])
+		switch {
+		case head == 0 || err != nil:
+			return false, err
+		case size > c.limit:
+			return false, ErrMessageTooLarge
 		}
-		c.end = copy(raw, c.raw[c.start:c.end])
-		c.raw, c.start = raw, 0
+		c.flags, c.head, c.frame = flags, head, head+int(size)
 	}
-	n, err := c.Conn.Read(c.raw[c.end:])
+	return c.aside.size == 0 && c.end-c.start >= c.frame, nil
+}
+
+// advance goes on behind the first sealed frame.
+func (c *sealedConn) advance() {
+	c.start += c.frame
+	c.last, c.frame = c.frame, 0
+	c.large = max(c.large, c.last)
+	if c.last < ownRaw {
+		c.shared = max(c.shared, c.last)
+	}
+}
+
+// fill reads more sealed bytes.
+func (c *sealedConn) fill() error {
+	limit := 0
+	if c.frame >= ownRaw {
+		limit = c.makeOwnSpace()
+	} else {
+		limit = c.makeSpace()
+	}
+	n, err := c.Conn.Read(c.raw.b[c.end:limit])
 	c.end += n
-	if n > 0 {
+	switch {
+	case n > 0:
 		c.seen()
 		return nil
+	case errors.Is(err, io.EOF) && c.aside.size+c.end-c.start > 0:
+		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
-// Write seals and writes whole plain frames. It returns how many bytes of them have gone out whole.
-func (c *sealedConn) Write(b []byte) (int, error) {
-	sent, sealed := 0, 0
-	for sealed < len(b) {
-		flags, end, head := firstFrame(b[sealed:])
-		c.out = c.sealer.Seal(c.out, flags, b[sealed+head:sealed+end])
-		sealed += end
-		if len(c.out) < largeRead && sealed < len(b) {
-			continue
-		}
-		n, err := c.Conn.Write(c.out)
-		if err != nil {
-			return sent + opened(b[sent:], c.out[:n]), err
-		}
-		c.out = c.out[:0]
-		sent = sealed
+// makeOwnSpace makes room for a large frame, of which the header has arrived, and returns up to
+// where to read.
+func (c *sealedConn) makeOwnSpace() (limit int) {
+	arrived := c.aside.size + c.end - c.start
+	switch fill(c.frame, arrived, len(c.raw.b)-c.end, max(c.large, headStart)) {
+	case exact:
+		s := newSlab(c.frame)
+		b := c.aside.join(s.b[:0], c.raw.b[c.start:c.end])
+		c.aside.reset()
+		c.raw.release(1)
+		c.raw, c.start, c.end = s, 0, len(b)
+	case extend:
+		c.aside.add(c.raw.b[c.start:c.end], c.raw)
+		c.raw.release(1)
+		c.raw, c.start, c.end = newSlab(max(chunkSize(arrived), headStart)), 0, 0
 	}
-	return sent, nil
+	return c.end + min(len(c.raw.b)-c.end, c.frame-arrived)
 }
 
-// opened returns how many bytes of the frames in plain are in the whole ones of the sealed frames that were written.
-func opened(plain, written []byte) int {
+// makeSpace makes room for what comes next, and returns up to where to read. If the peer has sent
+// large frames there is room for several of them, so that the beginning of one has to be moved once
+// in several only, and not at all if they are of one size.
+func (c *sealedConn) makeSpace() (limit int) {
+	have, capacity := c.end-c.start, len(c.raw.b)
+	need := max(c.frame, wire.MaxHeader)
+	size := max(largeRead, need, min(rawFrames, ownRaw/max(c.shared, 1))*c.shared)
+	switch {
+	case capacity > shelfOf(ownRaw).size, capacity < size && (capacity-c.start < need || c.end == capacity):
+		s := newSlab(size)
+		c.end = copy(s.b, c.raw.b[c.start:c.end])
+		c.raw.release(1)
+		c.raw, c.start = s, 0
+	case have == 0 && capacity >= size:
+		c.start, c.end = 0, 0
+	case capacity-c.start < need || c.end == capacity:
+		c.end = copy(c.raw.b, c.raw.b[c.start:c.end])
+		c.start = 0
+	}
+	if c.last >= ownRaw { // the next one will be as large, and what was read of it is to be moved
+		return min(len(c.raw.b), c.end+largeMessage)
+	}
+	return len(c.raw.b)
+}
+
+// Write seals and writes whole plain frames. It returns how many bytes of them have gone out whole.
+func (c *sealedConn) Write(b []byte) (sent int, err error) {
+	for sent < len(b) && err == nil {
+		var n int
+		n, err = c.writeSome(b[sent:])
+		sent += n
+	}
+	return sent, err
+}
+
+// writeSome is Write for as many of the first frames as are worth a write.
+func (c *sealedConn) writeSome(b []byte) (int, error) {
+	out, sealed := c.out[:0], 0
+	var own *slab
+	for sealed < len(b) && len(out) < largeRead {
+		flags, end, head := firstFrame(b[sealed:])
+		body := b[sealed+head : sealed+end]
+		if size := wire.MaxHeader + mechanism.CurveOverhead + len(body); size >= ownRaw {
+			own = newSlab(len(out) + size)
+			out = append(own.b[:0], out...)
+		}
+		out = c.sealer.Seal(out, flags, body)
+		sealed += end
+	}
+	n, err := c.Conn.Write(out)
+	if err != nil {
+		sealed = wholeFrames(b, out[:n])
+	}
+	if own != nil {
+		own.release(1)
+	} else {
+		c.out = out
+	}
+	return sealed, err
+}
+
+// wholeFrames returns how many bytes of the frames in plain are in the whole ones of the sealed
+// frames that were written.
+func wholeFrames(plain, written []byte) int {
 	size := 0
 	for {
 		_, body, head, err := wire.ParseHeader(written)

@@ -160,19 +160,19 @@ func TestSealedRoom(t *testing.T) {
 		{0, largeRead},
 		{1000, largeRead},
 		{40_000, 3 * largeRead},
-		{64 << 10, rawRead},
-		{100_000, rawRead},
+		{64 << 10, ownRaw},
+		{100_000, ownRaw},
 		{200_000, 8 * largeRead},
 	} {
 		_, sealed := sealedFrames(slices.Repeat([]int{c.size}, 50))
 		sc := newSealedConn(&pausing{b: append(sealed, announced...), most: 1 << 30}, plainSealer{}, nil, 1<<21)
 		for p := make([]byte, 1<<20); ; {
-			if _, err := sc.Read(p); errors.Is(err, io.EOF) {
+			if _, err := sc.Read(p); errors.Is(err, io.ErrUnexpectedEOF) {
 				break
 			}
 		}
-		if len(sc.raw) > c.most {
-			t.Errorf("frames of %d bytes have taken %d, want at most %d", c.size, len(sc.raw), c.most)
+		if len(sc.raw.b) > shelfOf(c.most).size {
+			t.Errorf("frames of %d bytes have taken %d, want at most %d", c.size, len(sc.raw.b), c.most)
 		}
 	}
 }
@@ -189,7 +189,7 @@ func TestSealedReadIsSeen(t *testing.T) {
 		if n > 0 {
 			t.Fatalf("half a frame was opened: %d bytes", n)
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
 			break
 		}
 	}
