@@ -5,7 +5,7 @@ GOFUMPT       = mvdan.cc/gofumpt@v0.12.0
 
 TARGETS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: help fmt lint test race fuzz bench cross ci
+.PHONY: help fmt lint test race fuzz soak bench cross ci
 
 help: ## print this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -27,6 +27,9 @@ race: ## run all tests with the race detector
 
 fuzz: ## run each fuzz target for ten seconds
 	scripts/fuzz 10s
+
+soak: ## a minute of sockets under faults, in which every message is accounted for
+	go run ./internal/soak -seed 1 -time 60s
 
 bench: ## run all benchmarks
 	go test -run '^$$' -bench . ./...

@@ -47,6 +47,13 @@ func newConn(r *Relay, id int, client net.Conn) *conn {
 
 func (c *conn) lanes() []*lane { return []*lane{c.up, c.down} }
 
+func (c *conn) other(l *lane) *lane {
+	if l == c.up {
+		return c.down
+	}
+	return c.up
+}
+
 // finish has the connection end. The first call decides how.
 func (c *conn) finish(how ending) {
 	c.mu.Lock()
@@ -125,7 +132,9 @@ func (c *conn) given(l *lane, err error) {
 	case errors.As(err, &sink):
 		l.stop() // what the receiving side has sent before it failed is passed on by the other lane
 	default:
-		c.finish(endPeer)
+		if c.delivered(l) {
+			c.finish(endPeer)
+		}
 		return
 	}
 	c.mu.Lock()
@@ -135,28 +144,29 @@ func (c *conn) given(l *lane, err error) {
 	c.mu.Unlock()
 	switch {
 	case both && failed:
-		c.finish(endPeer)
+		if sink != nil {
+			l = c.other(l)
+		}
+		if c.delivered(l) {
+			c.finish(endPeer)
+		}
 	case both && (c.up.isHalved() || c.down.isHalved()):
 		c.finish(endCut) // a side may be sending still
-	case both && c.delivered():
+	case both && c.delivered(c.up) && c.delivered(c.down):
 		c.finish(endClosed)
 	}
 }
 
-// delivered waits until both sides' systems have acknowledged everything. It reports false if the connection ends before.
-func (c *conn) delivered() bool {
+// delivered waits until a lane's receiving side has acknowledged everything, so that the end that follows does not overtake it.
+// It reports false if the connection ends before, or that side has failed.
+func (c *conn) delivered(l *lane) bool {
 	for c.ctx.Err() == nil {
-		left := 0
-		for _, l := range c.lanes() {
-			n, alive := unacknowledged(l.to)
-			if n > 0 && !alive {
-				c.finish(endPeer)
-				return false
-			}
-			left += n
-		}
-		if left == 0 {
+		switch n, alive := unacknowledged(l.to); {
+		case n == 0:
 			return true
+		case !alive:
+			c.finish(endPeer)
+			return false
 		}
 		pause(c.ctx, deliveryPause)
 	}

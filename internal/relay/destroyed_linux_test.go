@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -49,6 +50,39 @@ func TestDestroyedByPlans(t *testing.T) {
 	})
 }
 
+// A reset by one side does not overtake what its system has sent before, however much that is.
+func TestResetDoesNotOvertake(t *testing.T) {
+	t.Parallel()
+	for _, byClient := range []bool{true, false} {
+		r, one, other := connected(t, "tcp", relay.Config{})
+		if !byClient {
+			one, other = other, one
+		}
+		sent := make([]byte, 2<<20)
+		must(one.Write(sent))(t)
+		eventually(t, "the relay's system has everything", func() bool { return waiting(one) == 0 })
+		check(t, one.(*net.TCPConn).SetLinger(0))
+		one.Close()
+		if b, err := io.ReadAll(other); len(b) != len(sent) || !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%d bytes, %v, want %d and a reset", len(b), err, len(sent))
+		}
+		if got := ended(t, r); got.End != "reset by peer" || got.ToTarget.Destroyed+got.ToClient.Destroyed > 0 {
+			t.Errorf("%+v, want nothing destroyed", got)
+		}
+	}
+}
+
+// waiting returns how many bytes the peer's system has not acknowledged. Over a Unix domain socket it has everything.
+func waiting(nc net.Conn) (n int) {
+	if _, ok := nc.(*net.TCPConn); !ok {
+		return 0
+	}
+	if raw, err := nc.(syscall.Conn).SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	}
+	return n
+}
+
 // flow sends numbers from one end to the other until that fails.
 type flow struct {
 	from, to     net.Conn
@@ -72,14 +106,7 @@ func (f *flow) send() {
 			break
 		}
 	}
-	waiting := 0
-	if _, ok := f.from.(*net.TCPConn); ok { // over a Unix domain socket everything is with the peer
-		raw, err := f.from.(syscall.Conn).SyscallConn()
-		if err == nil {
-			_ = raw.Control(func(fd uintptr) { waiting, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
-		}
-	}
-	f.acknowledged = written - min(written, uint64(waiting))
+	f.acknowledged = written - min(written, uint64(waiting(f.from)))
 }
 
 func (f *flow) receive() {

@@ -113,7 +113,7 @@ func TestReset(t *testing.T) {
 	})
 }
 
-// A side that fails makes the other side fail, when it has read what came before.
+// A side that fails makes the other side fail, when it has what came before.
 func TestPassesFailureOn(t *testing.T) {
 	t.Parallel()
 	overEach(t, func(t *testing.T, scheme string) {
