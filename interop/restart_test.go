@@ -110,7 +110,7 @@ func TestPushOutlivesPullers(t *testing.T) {
 		t.Run(direction{"PUSH", "PULL", goBinds}.String(), func(t *testing.T) {
 			t.Parallel()
 			cfg, events := watched()
-			cfg.SendHWM = 10
+			cfg.SendHWM, cfg.Linger = 10, time.Minute // what the puller's system has not taken by then counts as dropped
 			push := open(t, zmq.NewPush, cfg)
 			live := mortal(t, push, goBinds)
 			first := live("--type", "PULL", "--tally", "2000", "--hwm", "10")
@@ -155,7 +155,7 @@ func TestPushOutlivesFullPuller(t *testing.T) {
 		t.Run(direction{"PUSH", "PULL", goBinds}.String(), func(t *testing.T) {
 			t.Parallel()
 			cfg, events := watched()
-			cfg.SendHWM = 20
+			cfg.SendHWM, cfg.Linger = 20, time.Minute // what the puller's system has not taken by then counts as dropped
 			push := open(t, zmq.NewPush, cfg)
 			live := mortal(t, push, goBinds)
 			first := live("--type", "PULL", "--hwm", "10")
