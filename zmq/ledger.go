@@ -11,7 +11,8 @@ type ledger struct {
 type ledgerEntry struct{ n, size int }
 
 const (
-	ledgerEntries = 64      // beyond this, the oldest are forgotten or joined
+	ledgerEntries = 64      // beyond this, the oldest are forgotten or neighbours joined
+	ledgerParts   = 24      // of all bytes in the ledger, the most that neighbours are joined to
 	ledgerBytes   = 8 << 20 // what is further back than this has left: send buffers are smaller
 )
 
@@ -23,21 +24,22 @@ func (l *ledger) note(n, size int) {
 	l.entries = append(l.entries, ledgerEntry{n, size})
 }
 
-// compact forgets the runs that have left long ago, and joins each two neighbours of the older half if too many are left.
+// compact forgets the runs that have left long ago, and joins neighbours as long as they are small beside all. So no run but
+// one that was written at once has more than one part in ledgerParts of the bytes.
 func (l *ledger) compact() {
 	size, first := 0, len(l.entries)
 	for first > 0 && size < ledgerBytes {
 		first--
 		size += l.entries[first].size
 	}
-	kept := append(l.entries[:0], l.entries[first:]...)
-	if len(kept) > ledgerEntries*3/4 {
-		const old = ledgerEntries / 2
-		for i := range old / 2 {
-			a, b := kept[2*i], kept[2*i+1]
-			kept[i] = ledgerEntry{a.n + b.n, a.size + b.size}
+	kept := l.entries[:0]
+	for _, e := range l.entries[first:] {
+		if last := len(kept) - 1; last >= 0 && kept[last].size+e.size <= size/ledgerParts {
+			kept[last].n += e.n
+			kept[last].size += e.size
+		} else {
+			kept = append(kept, e)
 		}
-		kept = append(kept[:old/2], kept[old:]...)
 	}
 	l.entries = kept
 }

@@ -162,6 +162,16 @@ func TestLedger(t *testing.T) {
 			}
 		}
 	}
+	var trickle ledger
+	for range 45_000 {
+		trickle.note(10, 140)
+	}
+	for n := 1000; n < 45_000; n += 777 {
+		most := n*10 + 45_000*10/ledgerParts*2
+		if got := trickle.within(n * 140); got < n*10 || got > most {
+			t.Errorf("%d of many small messages are within the bytes of %d, want at most %d", got, n*10, most)
+		}
+	}
 	var exact ledger
 	for range 50 {
 		exact.note(1, 70_000)

@@ -373,9 +373,10 @@ type Stats struct {
 
 // Stats returns the socket's counters. It works on a closed socket too. While nothing is queued, every message that was
 // accepted for a peer is either sent or dropped. Sent means that the peer's system has it, or will have it unless the
-// connection breaks: messages that such a break overtook are counted in Unconfirmed. Over tcp the count is exact to one
-// write, and never too low, on Linux; other systems do not tell, and there it stays 0. What the peer's program does with a
-// message, or a relay between, no socket can know.
+// connection breaks: messages that such a break overtook are counted in Unconfirmed. Over tcp, on Linux, that count is never
+// too low, and too high by at most the messages of one write and a twentieth of those that the system has buffered. Other
+// systems do not tell, and there it stays 0. What the peer's program does with a message, or a relay between, no socket can
+// know.
 func (s *socket) Stats() Stats {
 	var st Stats
 	for _, p := range s.allPipes() {
