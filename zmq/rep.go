@@ -2,7 +2,6 @@ package zmq
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/experimance/experimance-go/internal/wire"
@@ -52,7 +51,7 @@ func (r *replier) recv(ctx context.Context) (Message, error) {
 	r.mu.Lock()
 	if r.client != nil || r.busy {
 		r.mu.Unlock()
-		return Message{}, r.s.opError("receive", "", fmt.Errorf("%w: the last request has no reply yet", ErrState))
+		return Message{}, r.s.outOfTurn("receive", "the last request has no reply yet")
 	}
 	r.busy = true
 	r.mu.Unlock()
@@ -101,7 +100,7 @@ func (r *replier) send(ctx context.Context, frames [][]byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.client == nil {
-		return r.s.opError("send", "", fmt.Errorf("%w: there is no request to reply to", ErrState))
+		return r.s.outOfTurn("send", "there is no request to reply to")
 	}
 	if r.gone || r.put(frames, len(r.envelope)+size) != putDone {
 		r.s.dropped.Add(1)

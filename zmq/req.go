@@ -114,7 +114,7 @@ func (r *requester) begin(ctx context.Context, frames [][]byte) (all [][]byte, s
 // turnMu is held.
 func (r *requester) prepare(ctx context.Context, frames [][]byte) (all [][]byte, size int, err error) {
 	if r.phase != mayRequest && !(r.phase == mayReply && r.s.cfg.Relaxed) {
-		return nil, 0, r.s.opError("send", "", fmt.Errorf("%w: the last request has no reply yet", ErrState))
+		return nil, 0, r.s.outOfTurn("send", "the last request has no reply yet")
 	}
 	all = append(r.envelope(), frames...)
 	if size, err = r.s.checkSend(ctx, all); err != nil {
@@ -122,6 +122,14 @@ func (r *requester) prepare(ctx context.Context, frames [][]byte) (all [][]byte,
 		return nil, 0, err
 	}
 	return all, size, nil
+}
+
+// outOfTurn returns the error of a call out of turn. On a closed socket no call has a turn.
+func (s *socket) outOfTurn(op, why string) error {
+	if s.closing.Load() {
+		return s.opError(op, "", ErrClosed)
+	}
+	return s.opError(op, "", fmt.Errorf("%w: %s", ErrState, why))
 }
 
 // hand gives the request to the next peer in turn that has room. What has come before cannot be its reply.
@@ -179,7 +187,7 @@ func (r *requester) reply(ctx context.Context) (Message, error) {
 	r.turnMu.Lock()
 	if r.phase != mayReply {
 		r.turnMu.Unlock()
-		return Message{}, r.s.opError("receive", "", fmt.Errorf("%w: there is no request that waits for a reply", ErrState))
+		return Message{}, r.s.outOfTurn("receive", "there is no request that waits for a reply")
 	}
 	r.phase = replying
 	r.turnMu.Unlock()

@@ -41,6 +41,33 @@ func TestRequestReply(t *testing.T) {
 	}
 }
 
+// Every call on a closed REQ or REP fails because of that, also out of turn.
+func TestOutOfTurnWhenClosed(t *testing.T) {
+	t.Parallel()
+	overEach(t, func(t *testing.T, endpoint string) {
+		ctx := within(t)
+		rep, req := must(zmq.NewRep(zmq.Config{}))(t), must(zmq.NewReq(zmq.Config{}))(t)
+		closing(t, rep)
+		closing(t, req)
+		check(t, req.Connect(must(rep.Bind(endpoint))(t)))
+		check(t, req.Send(ctx, []byte("question")))
+		must(rep.Recv(ctx))(t)
+		check(t, rep.Close())
+		check(t, req.Close())
+		if _, err := rep.Recv(ctx); !errors.Is(err, zmq.ErrClosed) {
+			t.Errorf("a second request: %v", err)
+		}
+		if err := req.Send(ctx, nil); !errors.Is(err, zmq.ErrClosed) {
+			t.Errorf("a second request: %v", err)
+		}
+		idle := must(zmq.NewReq(zmq.Config{}))(t)
+		check(t, idle.Close())
+		if _, err := idle.Recv(ctx); !errors.Is(err, zmq.ErrClosed) {
+			t.Errorf("a reply to no request: %v", err)
+		}
+	})
+}
+
 func TestRouterDealer(t *testing.T) {
 	t.Parallel()
 	for carrier, endpoint := range endpoints(t) {
