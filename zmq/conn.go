@@ -498,7 +498,7 @@ func (c *conn) poll(cond func() bool, wake <-chan struct{}) {
 // settle finds out, when both directions have ended, which of the messages that were written have not reached the peer's
 // system. It waits for them only if the peer has ended its side in good order, and may be reading still.
 func (c *conn) settle() {
-	if !c.isAborted() && c.writeErr == nil {
+	if !c.isAborted() && c.writeErr == nil && c.written.within(1) > 0 {
 		ctx, cancel := context.WithTimeout(c.p.s.linger, c.p.s.cfg.Linger)
 		defer cancel()
 		c.poll(func() bool {
