@@ -167,6 +167,9 @@ func TestGrowthHeld(t *testing.T) {
 		"large frames": of(64, 1<<20),
 	}
 	overWires(t, func(t *testing.T, endpoint string, s secured) {
+		if endpoint != wildcard {
+			return // what is kept does not depend on the transport
+		}
 		for name, frames := range shapes {
 			pull := newPull(t, zmq.Config{MaxMessageSize: -1, Security: s.server})
 			peer := speakTo(t, bind(t, pull, endpoint), "PUSH", s)
@@ -220,8 +223,7 @@ func TestLimitWithCommandsWithin(t *testing.T) {
 		t.Parallel()
 		for _, size := range []int{1000, 300_000, 10_000_000} {
 			events := make(chan zmq.Event, 100)
-			frames := append(of(10, size/20), nil)
-			frames[10] = make([]byte, size-plainSize(frames[:10])-wire.HeaderSize(size))
+			frames := append(of(10, size/10), []byte("end"))
 			pull := newPull(t, zmq.Config{MaxMessageSize: int64(plainSize(frames)), Security: s.server, Events: events})
 			peer := speakTo(t, bind(t, pull, endpoint), "PUSH", s)
 			ping := wire.AppendPing(nil, 0, []byte("sixteen bytes..."))[2:]

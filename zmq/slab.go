@@ -2,8 +2,10 @@ package zmq
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"weak"
 )
 
 // slab is a block of memory that several messages share. It is born with one reference; whoever drops the last one gives
@@ -83,24 +85,51 @@ func newSlab(size int) *slab {
 
 func freeSlab(size int) *slab {
 	if size > maxSlab {
-		return hugeSlab(size)
+		return huge.take(size)
 	}
 	return shelfOf(size).take()
 }
 
-// huge holds free slabs of more than maxSlab bytes, until the garbage collector takes them.
-var huge sync.Pool
+// huge is the shelf of slabs of more than maxSlab bytes, of any size.
+var huge hugeShelf
 
-// hugeSlab returns a slab of more than maxSlab bytes, and not of more than twice what is asked for.
-func hugeSlab(size int) *slab {
-	s, ok := huge.Get().(*slab)
-	if ok && len(s.b) >= size && len(s.b)/2 <= size {
+// hugeShelf holds free slabs as long as the garbage collector leaves them there. A sync.Pool alone
+// would do that for each processor by itself, so that a slab that was released on one would not be
+// found on another.
+type hugeShelf struct {
+	held sync.Pool // has all that is free, until the garbage collector empties it
+
+	mu   sync.Mutex
+	free []weak.Pointer[slab]
+}
+
+// take returns a slab of at least size bytes, and of not more than twice as many.
+func (h *hugeShelf) take(size int) *slab {
+	if s := h.find(size); s != nil {
 		return s
 	}
-	if ok {
-		huge.Put(s)
-	}
 	return &slab{b: make([]byte, size)}
+}
+
+// find returns the free slab that was used last and is neither too small nor too large, or nil.
+func (h *hugeShelf) find(size int) *slab {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.free = slices.DeleteFunc(h.free, func(p weak.Pointer[slab]) bool { return p.Value() == nil })
+	for i, p := range slices.Backward(h.free) {
+		if s := p.Value(); s != nil && len(s.b) >= size && len(s.b)/2 <= size {
+			h.free = slices.Delete(h.free, i, i+1)
+			return s
+		}
+	}
+	return nil
+}
+
+func (h *hugeShelf) put(s *slab) {
+	h.held.Put(s) // first: what is free must not vanish at once
+	h.mu.Lock()
+	h.free = append(h.free, weak.Make(s))
+	h.mu.Unlock()
 }
 
 func (h *shelf) take() *slab {
@@ -174,7 +203,7 @@ func (s *slab) free() {
 	case s.shelf != nil:
 		s.shelf.put(s)
 	case len(s.b) > maxSlab:
-		huge.Put(s)
+		huge.put(s)
 	}
 }
 
