@@ -131,7 +131,7 @@ func TestLingerEndsWithDataUnderWay(t *testing.T) {
 			t.Errorf("%d messages accepted, at the end %+v", accepted, st)
 		}
 		received := uint64(0)
-		for network.Stats()[0].End == "" || pull.Stats().Peers > 0 || received < st.MessagesSent-destroyed(network, 256<<10) {
+		for network.Stats()[0].End == "" || pull.Stats().Peers > 0 || received < st.MessagesSent-lostInRelay(network, 256<<10) {
 			m, err := pull.Recv(shortly(t))
 			if err == nil {
 				received++
@@ -152,13 +152,13 @@ func openRelay(t testing.TB, cfg relay.Config) *relay.Relay {
 	return r
 }
 
-// destroyed returns how many messages of a size the relay may have destroyed at most.
-func destroyed(r *relay.Relay, size uint64) uint64 {
+// lostInRelay returns how many messages of a size the relay may have lost at most.
+func lostInRelay(r *relay.Relay, size uint64) uint64 {
 	var n uint64
 	for _, c := range r.Stats() {
-		for _, lane := range []relay.LaneStats{c.ToTarget, c.ToClient} {
-			if lane.Destroyed > 0 {
-				n += lane.Destroyed/size + 2
+		for _, stream := range []relay.StreamStats{c.ToTarget, c.ToClient} {
+			if stream.Lost > 0 {
+				n += stream.Lost/size + 2
 			}
 		}
 	}
@@ -201,8 +201,8 @@ func TestBrokenConnectionIsTold(t *testing.T) {
 			if st.MessagesSent+uint64(st.Queued) != uint64(accepted) || st.Unconfirmed == 0 || st.Unconfirmed > st.MessagesSent {
 				t.Errorf("%d messages accepted, at the end %+v", accepted, st)
 			}
-			if missing := st.MessagesSent - received; missing > st.Unconfirmed+destroyed(network, 256<<10) {
-				t.Errorf("%d messages are missing; the relay destroyed %d at most; the sender says %+v", missing, destroyed(network, 256<<10), st)
+			if missing := st.MessagesSent - received; missing > st.Unconfirmed+lostInRelay(network, 256<<10) {
+				t.Errorf("%d messages are missing; the relay lost %d at most; the sender says %+v", missing, lostInRelay(network, 256<<10), st)
 			}
 		})
 	}

@@ -9,15 +9,17 @@ import (
 	"time"
 )
 
-// ending is how a connection ends.
-type ending string
+// End is how a connection has ended.
+type End string
 
+// The ends of connections.
 const (
-	endClosed ending = "closed"        // both sides have ended their streams, and everything was delivered
-	endCut    ending = "cut"           // by Cut or Close
-	endReset  ending = "reset"         // by Reset
-	endPeer   ending = "reset by peer" // one of the two sides has failed
-	endDial   ending = "no target"     // the target could not be reached
+	Open        End = ""              // it has not ended
+	Closed      End = "closed"        // both sides have ended their streams, and all data was delivered
+	WasCut      End = "cut"           // by Cut or Close
+	WasReset    End = "reset"         // by Reset
+	ResetByPeer End = "reset by peer" // one of the two sides has failed
+	NoTarget    End = "no target"     // the relay could not connect to the target
 )
 
 // conn is one connection through the relay.
@@ -25,37 +27,37 @@ type conn struct {
 	r        *Relay
 	id       int
 	client   net.Conn
-	up, down *lane // to the target, to the client
+	up, down *stream // to the target, to the client
 
-	ctx    context.Context // ends when the connection is to end
+	ctx    context.Context // ends when the connection must end
 	cancel context.CancelFunc
 
 	mu     sync.Mutex
-	target net.Conn // nil until it was dialed
-	at     string   // the endpoint that was dialed
-	how    ending   // set once, by finish
-	over   bool     // both sides are closed, and the counters final
-	ended  int      // lanes whose giver has passed on the end of the stream, or has failed
-	failed bool     // a lane's receiving side has failed
+	target net.Conn // nil until it is connected
+	at     string   // endpoint of target
+	how    End      // set once, by finish
+	over   bool     // both sides are closed, and the counters are final
+	ended  int      // streams whose writer has ended
+	failed bool     // a receiving side has failed
 }
 
 func newConn(r *Relay, id int, client net.Conn) *conn {
-	c := &conn{r: r, id: id, client: client, up: newLane(ToTarget, r.cfg), down: newLane(ToClient, r.cfg)}
+	c := &conn{r: r, id: id, client: client, up: newStream(ToTarget, r.cfg), down: newStream(ToClient, r.cfg)}
 	c.ctx, c.cancel = context.WithCancel(r.ctx)
 	return c
 }
 
-func (c *conn) lanes() []*lane { return []*lane{c.up, c.down} }
+func (c *conn) streams() []*stream { return []*stream{c.up, c.down} }
 
-func (c *conn) other(l *lane) *lane {
+func (c *conn) other(l *stream) *stream {
 	if l == c.up {
 		return c.down
 	}
 	return c.up
 }
 
-// finish has the connection end. The first call decides how.
-func (c *conn) finish(how ending) {
+// finish makes the connection end. The first call decides how.
+func (c *conn) finish(how End) {
 	c.mu.Lock()
 	if c.how == "" {
 		c.how = how
@@ -69,25 +71,25 @@ func (c *conn) run() {
 	defer c.cancel()
 	target, at, err := c.r.dial(c.ctx)
 	if err != nil {
-		c.finish(endDial)
+		c.finish(NoTarget)
 		c.close(nil)
 		return
 	}
 	c.open(target, at)
 	var wg sync.WaitGroup
-	for _, l := range c.lanes() {
-		wg.Go(func() { c.taken(l, l.take()) })
-		wg.Go(func() { c.given(l, l.give()) })
+	for _, l := range c.streams() {
+		wg.Go(func() { c.readEnded(l, l.readLoop()) })
+		wg.Go(func() { c.writeEnded(l, l.writeLoop()) })
 	}
 	<-c.ctx.Done()
-	for _, l := range c.lanes() {
+	for _, l := range c.streams() {
 		l.stop()
 	}
 	wg.Wait()
 	c.close(target)
 }
 
-// open gives the lanes their sides, unless a partition has begun meanwhile.
+// open sets the sides of the streams.
 func (c *conn) open(target net.Conn, at string) {
 	c.r.setBuffers(target)
 	c.r.mu.Lock()
@@ -102,7 +104,7 @@ func (c *conn) open(target net.Conn, at string) {
 	}
 }
 
-// isolate has both sides' sockets ignore what arrives, or no longer, as far as the system can do that. The relay's mu is held.
+// isolate makes the sockets of both sides ignore packets, or undoes that. The relay's mu is held.
 func (c *conn) isolate(ignore bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,28 +114,28 @@ func (c *conn) isolate(ignore bool) {
 	}
 }
 
-// taken follows the end of a lane's taker.
-func (c *conn) taken(l *lane, err error) {
+// readEnded handles the end of a readLoop.
+func (c *conn) readEnded(l *stream, err error) {
 	if l.isHalved() && !errors.Is(err, io.EOF) && !errors.Is(err, errStopped) {
-		c.finish(endPeer) // the giver, which would have passed it on, has ended
+		c.finish(ResetByPeer) // the writer has ended before
 	}
 }
 
-// given follows the end of a lane's giver, and passes that on.
-func (c *conn) given(l *lane, err error) {
-	var sink *sinkError
+// writeEnded handles the end of a writeLoop: it forwards the end or the failure to the receiving side.
+func (c *conn) writeEnded(l *stream, err error) {
+	var sink *writeError
 	switch {
 	case errors.Is(err, errStopped):
 		return
 	case errors.Is(err, io.EOF):
 		if w, ok := l.to.(interface{ CloseWrite() error }); ok {
-			_ = w.CloseWrite() // a failure shows in the other lane
+			_ = w.CloseWrite() // if this fails, so does the other stream
 		}
 	case errors.As(err, &sink):
-		l.stop() // what the receiving side has sent before it failed is passed on by the other lane
+		l.stop() // the other stream still forwards the data that this side has sent before
 	default:
 		if c.delivered(l) {
-			c.finish(endPeer)
+			c.finish(ResetByPeer)
 		}
 		return
 	}
@@ -148,24 +150,24 @@ func (c *conn) given(l *lane, err error) {
 			l = c.other(l)
 		}
 		if c.delivered(l) {
-			c.finish(endPeer)
+			c.finish(ResetByPeer)
 		}
 	case both && (c.up.isHalved() || c.down.isHalved()):
-		c.finish(endCut) // a side may be sending still
+		c.finish(WasCut) // a side may still send
 	case both && c.delivered(c.up) && c.delivered(c.down):
-		c.finish(endClosed)
+		c.finish(Closed)
 	}
 }
 
-// delivered waits until a lane's receiving side has acknowledged everything, so that the end that follows does not overtake it.
-// It reports false if the connection ends before, or that side has failed.
-func (c *conn) delivered(l *lane) bool {
+// delivered waits until the receiving side of a stream has acknowledged all data, so that a reset does
+// not overtake the data. It returns false if the connection ends before, or that side has failed.
+func (c *conn) delivered(l *stream) bool {
 	for c.ctx.Err() == nil {
 		switch n, alive := unacknowledged(l.to); {
 		case n == 0:
 			return true
 		case !alive:
-			c.finish(endPeer)
+			c.finish(ResetByPeer)
 			return false
 		}
 		pause(c.ctx, deliveryPause)
@@ -173,65 +175,65 @@ func (c *conn) delivered(l *lane) bool {
 	return false
 }
 
-// deliveryPause is how long to wait before the systems are asked again whether everything was acknowledged.
+// deliveryPause is the time between two looks at the acknowledged data.
 const deliveryPause = 2 * time.Millisecond
 
-// close closes both sides, and counts what is destroyed by that. target may be nil.
+// close closes both sides, and counts the data that is lost by that. target may be nil.
 func (c *conn) close(target net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.how != endClosed {
-		for l, sink := range map[*lane]net.Conn{c.up: target, c.down: c.client} {
+	if c.how != Closed {
+		for l, sink := range map[*stream]net.Conn{c.up: target, c.down: c.client} {
 			n, _ := unacknowledged(sink)
-			l.destroy(n)
+			l.lose(n)
 		}
 	}
 	for _, side := range []struct {
 		nc net.Conn
-		l  *lane // that the side sends into
+		l  *stream // the side's outgoing stream
 	}{{c.client, c.up}, {target, c.down}} {
 		switch {
 		case side.nc == nil:
-		case c.how == endClosed:
-			_ = side.nc.Close() // there is nobody to tell
-		case c.how == endCut:
+		case c.how == Closed:
+			_ = side.nc.Close() // the connection is over in any case
+		case c.how == WasCut:
 			ignorePackets(side.nc, false)
-			shutdown(side.nc) // the system acknowledges nothing more, so that what is unread now stays true
-			side.l.destroy(unread(side.nc))
+			shutdown(side.nc) // the system acknowledges no more data, so that the next count is final
+			side.l.lose(unread(side.nc))
 			_ = side.nc.Close()
 		default:
 			ignorePackets(side.nc, true)
 			if local, ok := side.nc.(*net.UnixConn); ok {
-				_ = local.CloseRead() // fails if the connection has failed
+				_ = local.CloseRead() // fails on a failed connection
 			}
-			side.l.destroy(unread(side.nc))
+			side.l.lose(unread(side.nc))
 			reset(side.nc)
 		}
 	}
-	for _, l := range c.lanes() {
-		l.destroy(l.holds())
+	for _, l := range c.streams() {
+		l.lose(l.buffered())
 	}
 	c.over = true
 }
 
-// shutdown ends both directions of a connection, which stays open.
+// shutdown ends both directions of a connection without closing it.
 func shutdown(nc net.Conn) {
 	half, ok := nc.(interface {
 		CloseRead() error
 		CloseWrite() error
 	})
 	if ok {
-		_ = half.CloseRead() // these fail if the connection has failed
+		_ = half.CloseRead() // these fail on a failed connection
 		_ = half.CloseWrite()
 	}
 }
 
-// reset closes a connection so that the other side sees a reset, if the network has such a thing.
+// reset closes a connection with a reset, if the network has one.
 func reset(nc net.Conn) {
 	if tcp, ok := nc.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // fails only for a closed connection
+		_ = tcp.SetLinger(0) // fails only on a closed connection
 	}
-	_ = nc.Close() // there is nobody to tell
+	_ = nc.Close() // the connection is over in any case
 }
 
 func (c *conn) stats() ConnStats {
@@ -239,7 +241,7 @@ func (c *conn) stats() ConnStats {
 	defer c.mu.Unlock()
 	s := ConnStats{ID: c.id, Target: c.at, ToTarget: c.up.counters(), ToClient: c.down.counters()}
 	if c.over {
-		s.End = string(c.how)
+		s.End = c.how
 	}
 	return s
 }

@@ -29,19 +29,19 @@ func (d Direction) String() string {
 	return fmt.Sprintf("Direction(%d)", uint8(d))
 }
 
-// Shape is how fast a direction passes on what it takes. The zero Shape is as fast as possible.
+// Shape limits the speed of a direction. The zero Shape sets no limit.
 type Shape struct {
-	Delay time.Duration // from taking a byte to passing it on; at most Config.Buffer bytes are under way
+	Delay time.Duration // between receiving and forwarding a byte
 	Rate  int           // bytes a second; 0 means no limit
 }
 
-// Partition is what becomes of connections while nothing passes the relay.
+// Partition is how the relay treats new connections while the two sides are separated.
 type Partition uint8
 
 // The kinds of partition.
 const (
-	None   Partition = iota // there is no partition
-	Hang                    // new connections stand, but nothing answers
+	None   Partition = iota // the two sides are not separated
+	Hang                    // new connections are accepted, and nothing answers
 	Refuse                  // new connections are reset at once
 )
 
@@ -58,31 +58,31 @@ func (p Partition) String() string {
 	return fmt.Sprintf("Partition(%d)", uint8(p))
 }
 
-// laneFaults are the lasting faults of one direction.
-type laneFaults struct {
+// streamFaults are the faults of one direction that last until they are undone.
+type streamFaults struct {
 	shape   Shape
 	stalled bool
 }
 
-// Shape sets how fast a direction is, for present and future connections.
+// Shape limits the speed of a direction, for present and future connections.
 func (r *Relay) Shape(d Direction, s Shape) {
-	r.change(d, func(f *laneFaults) { f.shape = s })
+	r.change(d, func(f *streamFaults) { f.shape = s })
 }
 
-// Stall stops a direction, for present and future connections: nothing is read and nothing written, and the ends of
-// connections are not passed on either. The connections stay, and the sender's system finds the window closed when the
-// buffers are full.
+// Stall stops a direction, for present and future connections: when it returns, the relay neither
+// reads nor writes, and it does not forward the end of a connection either. The connections stay
+// open. When the buffers are full, the sender's system sees a closed window.
 func (r *Relay) Stall(d Direction) {
-	r.change(d, func(f *laneFaults) { f.stalled = true })
+	r.change(d, func(f *streamFaults) { f.stalled = true })
 }
 
 // Resume undoes Stall.
 func (r *Relay) Resume(d Direction) {
-	r.change(d, func(f *laneFaults) { f.stalled = false })
+	r.change(d, func(f *streamFaults) { f.stalled = false })
 }
 
-// change changes the lasting faults of present and future connections.
-func (r *Relay) change(d Direction, edit func(*laneFaults)) {
+// change edits the faults of present and future connections.
+func (r *Relay) change(d Direction, edit func(*streamFaults)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, one := range []Direction{ToTarget, ToClient} {
@@ -92,12 +92,13 @@ func (r *Relay) change(d Direction, edit func(*laneFaults)) {
 			r.faults[one] = f
 		}
 	}
-	r.setLanes()
+	r.setStreams()
 }
 
-// Partition separates the two sides until Heal: nothing passes in either direction, and new connections hang or are refused.
-// On Linux the sockets of present tcp connections ignore all packets that arrive, as if a cable were pulled: the peers' systems
-// get no acknowledgement. Elsewhere it is as Stall.
+// Partition separates the two sides until Heal: the relay forwards nothing in either direction, and
+// new connections hang or are refused. On Linux, the sockets of present tcp connections also ignore
+// all packets, as after a pulled cable: the peers' systems get no acknowledgements. On other systems
+// the relay only stalls both directions.
 func (r *Relay) Partition(p Partition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,38 +112,39 @@ func (r *Relay) Partition(p Partition) {
 	for c := range r.live {
 		c.isolate(p != None)
 	}
-	r.setLanes()
+	r.setStreams()
 }
 
-// Heal undoes Partition. The systems of tcp peers send again what was not acknowledged, which may take as long again as the
-// partition lasted.
+// Heal undoes Partition. The systems of tcp peers then retransmit; they may wait with that for as long
+// as the partition has lasted.
 func (r *Relay) Heal() { r.Partition(None) }
 
-// setLanes tells the lanes of all connections of the faults. mu is held.
-func (r *Relay) setLanes() {
+// setStreams applies the faults to all connections. mu is held.
+func (r *Relay) setStreams() {
 	for c := range r.live {
-		for _, l := range c.lanes() {
+		for _, l := range c.streams() {
 			l.set(r.faultsOf(l.direction))
 		}
 	}
 }
 
-// faultsOf returns the faults in force for a direction. mu is held.
-func (r *Relay) faultsOf(d Direction) laneFaults {
+// faultsOf returns the present faults of a direction. mu is held.
+func (r *Relay) faultsOf(d Direction) streamFaults {
 	f := r.faults[d]
 	f.stalled = f.stalled || r.partition != None
 	return f
 }
 
-// Cut closes both sides of every connection. What the relay holds is destroyed. A side sees the end of the stream, or a reset
-// if something that it sent was not taken.
-func (r *Relay) Cut() { r.endAll(endCut) }
+// Cut closes both sides of every connection, and discards the buffered data. Each side sees the end
+// of the stream, or a reset if the relay has not read all its data.
+func (r *Relay) Cut() { r.endAll(WasCut) }
 
-// Reset ends every connection with a reset (RST) to both sides. What the relay holds is destroyed. A Unix domain socket has no
-// reset: a side sees one only if something that it sent was not taken, and otherwise the end of the stream.
-func (r *Relay) Reset() { r.endAll(endReset) }
+// Reset ends every connection with a reset (RST) to both sides, and discards the buffered data. A Unix
+// domain socket has no such packet: there a side sees a reset only if the relay has not read all its
+// data, and otherwise the end of the stream.
+func (r *Relay) Reset() { r.endAll(WasReset) }
 
-func (r *Relay) endAll(how ending) {
+func (r *Relay) endAll(how End) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for c := range r.live {
@@ -150,13 +152,13 @@ func (r *Relay) endAll(how ending) {
 	}
 }
 
-// HalfClose ends a direction of every connection: the receiving side sees the end of the stream after what the relay
-// holds. What the sending side sends from then on is taken and destroyed.
+// HalfClose ends a direction of every connection: the receiving side sees the end of the stream after
+// the data that is buffered. From then on the relay reads and discards the sending side's data.
 func (r *Relay) HalfClose(d Direction) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for c := range r.live {
-		for _, l := range c.lanes() {
+		for _, l := range c.streams() {
 			if d&l.direction != 0 {
 				l.halfClose()
 			}
@@ -164,10 +166,10 @@ func (r *Relay) HalfClose(d Direction) {
 	}
 }
 
-// acceptPause is how long the relay waits when the system has refused it a connection.
+// acceptPause is how long the relay waits after a failed accept.
 const acceptPause = 10 * time.Millisecond
 
-// pause waits for a time, or until ctx ends. It reports whether ctx goes on.
+// pause waits for a time, or until ctx ends. It returns false if ctx has ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -193,7 +193,7 @@ func ended(t testing.TB, r *relay.Relay) relay.ConnStats {
 	var all []relay.ConnStats
 	eventually(t, "the connection has ended", func() bool {
 		all = r.Stats()
-		return len(all) == 1 && all[0].End != ""
+		return len(all) == 1 && all[0].End != relay.Open
 	})
 	return all[0]
 }

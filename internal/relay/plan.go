@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Fault is a kind of fault that a plan may have.
+// Fault is a kind of fault in a plan.
 type Fault string
 
 // The faults of a plan.
@@ -25,14 +25,14 @@ func Faults() []Fault {
 	return []Fault{FaultCut, FaultReset, FaultHalfClose, FaultStall, FaultSlow, FaultPartition}
 }
 
-// Step is one fault of a plan. It does not depend on how the relay's connections fare.
+// Step is one fault of a plan.
 type Step struct {
-	Wait      time.Duration // before it
+	Wait      time.Duration // before the fault
 	Fault     Fault
-	Direction Direction     // of a half-close, a stall, and what is slow
-	For       time.Duration // how long a stall, a partition, or what is slow lasts; 0 otherwise
-	Shape     Shape         // of what is slow
-	Partition Partition     // of a partition
+	Direction Direction     // of FaultHalfClose, FaultStall and FaultSlow
+	For       time.Duration // duration of FaultStall, FaultSlow and FaultPartition; otherwise 0
+	Shape     Shape         // of FaultSlow
+	Partition Partition     // of FaultPartition
 }
 
 // String describes the step on one line.
@@ -51,23 +51,24 @@ func (s Step) String() string {
 	return text
 }
 
-// PlanConfig says what kind of plan NewPlan makes. The zero value is ready for use.
+// PlanConfig holds the settings of NewPlan. The zero value is ready for use.
 type PlanConfig struct {
-	// Faults are the kinds of fault to choose from; one that is there twice is twice as likely. nil means all.
+	// Faults are the kinds of fault to choose from. A kind that occurs twice is twice as likely. nil
+	// means all kinds.
 	Faults []Fault
 
-	// MaxWait is the longest time before a step. 0 means 200 ms.
+	// MaxWait is the longest wait before a step. 0 means 200 ms.
 	MaxWait time.Duration
 
-	// MaxFor is the longest time that a fault lasts. 0 means 500 ms.
+	// MaxFor is the longest duration of a fault. 0 means 500 ms.
 	MaxFor time.Duration
 
-	// MaxDelay and MinRate bound what is slow. 0 means 20 ms and 64 KiB a second.
+	// MaxDelay and MinRate are the limits of FaultSlow. 0 means 20 ms and 64 KiB a second.
 	MaxDelay time.Duration
 	MinRate  int
 }
 
-// NewPlan returns n steps that depend on the seed and cfg only.
+// NewPlan returns a plan of n steps. It depends on its arguments only.
 func NewPlan(seed uint64, n int, cfg PlanConfig) []Step {
 	if len(cfg.Faults) == 0 {
 		cfg.Faults = Faults()
@@ -102,14 +103,14 @@ func orDefault[T int | time.Duration](field *T, value T) {
 	}
 }
 
-// upTo returns a time of at least a millisecond, in whole milliseconds.
+// upTo returns a random time between 1 ms and limit, in whole milliseconds.
 func upTo(rng *rand.Rand, limit time.Duration) time.Duration {
 	return time.Millisecond * time.Duration(1+rng.Int64N(max(limit.Milliseconds(), 1)))
 }
 
-// Play plays the steps of a plan, one after the other: the next begins when what the last one did is over. log, which may be
-// nil, is called with each step when it begins. Play returns when all is done, or earlier, with the context's error, if ctx
-// ends; faults that last are undone in both cases.
+// Play plays the steps of a plan one after the other; each step begins when the last one is over. log
+// is called with each step when it begins; it may be nil. Play returns nil when all steps are over, or
+// the context's error if ctx ends before. In both cases all faults of the plan are undone.
 func (r *Relay) Play(ctx context.Context, steps []Step, log func(Step)) error {
 	for _, s := range steps {
 		if !pause(ctx, s.Wait) {
@@ -128,7 +129,7 @@ func (r *Relay) Play(ctx context.Context, steps []Step, log func(Step)) error {
 	return nil
 }
 
-// begin does a step, and returns what ends it.
+// begin injects the fault of a step, and returns a function that undoes it.
 func (r *Relay) begin(s Step) (undo func()) {
 	switch s.Fault {
 	case FaultCut:

@@ -1,19 +1,22 @@
-// Package relay puts a network that fails between two programs under test. A [Relay] accepts connections on tcp or on a
-// Unix domain socket and forwards each of them to a target. Each direction can be delayed, limited in rate, stalled,
-// half-closed; whole connections can be cut, reset and partitioned; on command, or by a plan made from a seed ([NewPlan],
+// Package relay simulates an unreliable network between two programs under test. A [Relay] accepts
+// connections on tcp or on a Unix domain socket and forwards each one to a target. It can delay each
+// direction, limit its rate, stall it and half-close it; it can cut, reset and partition whole
+// connections. The faults are injected on command, or by a plan made from a seed ([NewPlan],
 // [Relay.Play]).
 //
-// The relay keeps little: [Config.Buffer] bytes for each direction of a connection. When these are full it reads no more,
-// so that back pressure reaches the sender. It counts what it took, what it passed on, and what was lost in it
-// ([ConnStats]), so that a test can tell what the sender could not know.
+// The relay buffers [Config.Buffer] bytes for each direction of a connection. If this buffer is full
+// the relay stops reading, so that back pressure reaches the sender. It counts the bytes that it
+// received, forwarded and lost ([ConnStats]), so that a test can tell losses in the network from
+// losses in the programs.
 //
 // # Concurrency
 //
-// All methods may be called by any number of goroutines at once. A relay has one goroutine that accepts connections. Each
-// connection has one that dials the target and closes both sides in the end, and two for each direction: the taker reads
-// into the direction's queue, the giver writes from it. [Relay.Close] waits for all of them.
+// All methods may be called concurrently. A relay has one goroutine that accepts connections. Each
+// connection has one goroutine that dials the target and closes both sides at the end, and two for
+// each direction: one reads into the direction's queue, the other writes from it. [Relay.Close] waits
+// for all goroutines.
 //
-// Locks are held in this order: Relay.mu, lane.mu. No lock is held while a goroutine reads, writes or dials.
+// The lock order is Relay.mu, conn.mu, stream.mu. No lock is held during a read, a write or a dial.
 package relay
 
 import (
@@ -29,25 +32,27 @@ import (
 
 // Config holds a relay's settings. Target is required; each other field's comment states its default.
 type Config struct {
-	// Target is the endpoint to which connections are forwarded: "tcp://host:port", "ipc://path" or, on Linux,
-	// "ipc://@name". SetTarget changes it.
+	// Target is the endpoint that the relay forwards connections to: "tcp://host:port", "ipc://path"
+	// or, on Linux, "ipc://@name". SetTarget changes it.
 	Target string
 
-	// Listen is the endpoint at which the relay listens, in the same form. "" means any free port of 127.0.0.1 if Target
-	// is a tcp endpoint, and any free path otherwise.
+	// Listen is the endpoint that the relay listens at, in the same form. "" means any free port of
+	// 127.0.0.1 if Target is a tcp endpoint, and any free path otherwise.
 	Listen string
 
-	// Buffer bounds the bytes that the relay keeps for each direction of a connection. With a delay it bounds the
-	// throughput too: Buffer bytes for each delay. 0 means 16 KiB.
+	// Buffer is the most bytes that the relay buffers for each direction of a connection. If there is
+	// a delay, it limits the throughput as well: Buffer bytes for each delay. 0 means 16 KiB.
 	Buffer int
 
-	// SocketBuffer is the size of the system's buffers for each socket of the relay, in bytes (SO_SNDBUF, SO_RCVBUF). tcp over
-	// loopback is very slow with less than 16 KiB. 0 means the system's default.
+	// SocketBuffer is the size of the system's buffers for each socket of the relay, in bytes
+	// (SO_SNDBUF, SO_RCVBUF). With less than 16 KiB, tcp over loopback is very slow. 0 means the
+	// system's default.
 	SocketBuffer int
 
-	// Inspect is called for each direction of each new connection. The function that it returns is called with the bytes
-	// that were taken, before they are passed on, and their position in the stream; it may change them in place, and must
-	// not keep them or call the relay's methods. nil means that nothing is inspected, for both functions.
+	// Inspect is called for each direction of each new connection. The function that it returns is
+	// called with each piece of data before the relay forwards it, and with its position in the
+	// stream. It may change the data in place. It must not keep the data, nor call the relay's
+	// methods. nil means no inspection, for both functions.
 	Inspect func(d Direction) func(position uint64, b []byte)
 }
 
@@ -58,7 +63,7 @@ type Relay struct {
 	cfg      Config
 	listener net.Listener
 	endpoint string
-	dir      string // holds the socket's path; "" if the relay has not made one
+	dir      string // the temporary folder of the socket; "" if there is none
 	ctx      context.Context
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -66,9 +71,9 @@ type Relay struct {
 	mu        sync.Mutex
 	closed    bool
 	target    string
-	faults    map[Direction]laneFaults // in force, for connections to come as well
+	faults    map[Direction]streamFaults // for present and future connections
 	partition Partition
-	healed    chan struct{} // closed unless there is a partition
+	healed    chan struct{} // closed unless the relay is partitioned
 	live      map[*conn]struct{}
 	ended     []ConnStats
 	accepted  int
@@ -84,7 +89,7 @@ func New(cfg Config) (*Relay, error) {
 		cfg.Buffer = defaultBuffer
 	}
 	r := &Relay{
-		cfg: cfg, target: cfg.Target, faults: map[Direction]laneFaults{}, live: map[*conn]struct{}{}, healed: make(chan struct{}),
+		cfg: cfg, target: cfg.Target, faults: map[Direction]streamFaults{}, live: map[*conn]struct{}{}, healed: make(chan struct{}),
 	}
 	close(r.healed)
 	if err := r.listen(network); err != nil {
@@ -95,7 +100,7 @@ func New(cfg Config) (*Relay, error) {
 	return r, nil
 }
 
-// listen listens where the settings say, or at any free place of the network.
+// listen listens at Config.Listen, or at any free address of the network.
 func (r *Relay) listen(network string) (err error) {
 	address := "127.0.0.1:0"
 	switch {
@@ -121,7 +126,7 @@ func (r *Relay) listen(network string) (err error) {
 	return nil
 }
 
-// setBuffers sets the size of a socket's buffers, as the settings ask for.
+// setBuffers sets the size of a socket's buffers to Config.SocketBuffer.
 func (r *Relay) setBuffers(nc net.Conn) {
 	buffered, ok := nc.(interface {
 		SetReadBuffer(bytes int) error
@@ -135,7 +140,7 @@ func (r *Relay) setBuffers(nc net.Conn) {
 
 func (r *Relay) removeDir() {
 	if r.dir != "" {
-		_ = os.RemoveAll(r.dir) // of no use to anyone: at worst it stays
+		_ = os.RemoveAll(r.dir) // best effort: it is in the folder for temporary files
 	}
 }
 
@@ -150,10 +155,10 @@ func split(endpoint string) (network, address string, err error) {
 	return "", "", fmt.Errorf("relay: endpoint %q: it must begin with tcp:// or ipc://", endpoint)
 }
 
-// Endpoint returns the endpoint at which the relay listens.
+// Endpoint returns the endpoint that the relay listens at.
 func (r *Relay) Endpoint() string { return r.endpoint }
 
-// SetTarget changes where connections are forwarded to that come in from now on.
+// SetTarget changes the target of future connections. It fails if the endpoint has no known form.
 func (r *Relay) SetTarget(endpoint string) error {
 	if _, _, err := split(endpoint); err != nil {
 		return err
@@ -164,8 +169,8 @@ func (r *Relay) SetTarget(endpoint string) error {
 	return nil
 }
 
-// Close stops the relay: it cuts all connections, and returns when all its goroutines have ended. It may be called any
-// number of times. Stats works afterwards.
+// Close cuts all connections, and returns when all goroutines of the relay have ended. It always
+// returns nil. It may be called several times. Stats may be called after Close.
 func (r *Relay) Close() error {
 	r.mu.Lock()
 	first := !r.closed
@@ -181,7 +186,7 @@ func (r *Relay) Close() error {
 	return nil
 }
 
-// accept serves the connections that come in until the relay is closed.
+// accept serves incoming connections until the relay is closed.
 func (r *Relay) accept() {
 	for {
 		client, err := r.listener.Accept()
@@ -190,7 +195,7 @@ func (r *Relay) accept() {
 			r.wg.Go(func() { r.serve(client) })
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // a connection that ended at once, or no descriptor left for it
+		default: // the client has hung up already, or there is no free descriptor
 			pause(r.ctx, acceptPause)
 		}
 	}
@@ -210,7 +215,7 @@ func (r *Relay) serve(client net.Conn) {
 	r.ended = append(r.ended, c.stats())
 }
 
-// add makes the relay's part of a connection that has come in. It returns nil if the connection is refused.
+// add registers an incoming connection. It returns nil if the relay refuses the connection.
 func (r *Relay) add(client net.Conn) *conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -222,13 +227,14 @@ func (r *Relay) add(client net.Conn) *conn {
 	c := newConn(r, r.accepted, client)
 	r.live[c] = struct{}{}
 	c.isolate(r.partition != None)
-	for _, l := range c.lanes() {
+	for _, l := range c.streams() {
 		l.set(r.faultsOf(l.direction))
 	}
 	return c
 }
 
-// dial connects to the target, once there is no partition, and returns the target's endpoint too.
+// dial waits for the end of a partition and connects to the target. It also returns the target's
+// endpoint.
 func (r *Relay) dial(ctx context.Context) (nc net.Conn, target string, err error) {
 	for {
 		r.mu.Lock()

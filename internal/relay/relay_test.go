@@ -31,7 +31,7 @@ func TestForwards(t *testing.T) {
 		expect(t, client, "answer")
 		expectEnd(t, client)
 		want := relay.ConnStats{
-			ID: 1, Target: r.Stats()[0].Target, End: "closed", ToTarget: relay.LaneStats{Taken: 8, Passed: 8}, ToClient: relay.LaneStats{Taken: 6, Passed: 6},
+			ID: 1, Target: r.Stats()[0].Target, End: relay.Closed, ToTarget: relay.StreamStats{Received: 8, Forwarded: 8}, ToClient: relay.StreamStats{Received: 6, Forwarded: 6},
 		}
 		if got := ended(t, r); got != want {
 			t.Errorf("%+v, want %+v", got, want)
@@ -68,7 +68,7 @@ func TestForwardsMuch(t *testing.T) {
 			})
 			check(t, r.Play(within(t), plan, nil))
 			wg.Wait()
-			if got := ended(t, r); got.End != "closed" || got.ToTarget.Destroyed+got.ToClient.Destroyed > 0 {
+			if got := ended(t, r); got.End != relay.Closed || got.ToTarget.Lost+got.ToClient.Lost > 0 {
 				t.Errorf("seed %d: %+v, want nothing destroyed", seed, got)
 			}
 		}
@@ -90,7 +90,7 @@ func TestCut(t *testing.T) {
 		r.Cut()
 		expectEnd(t, client)
 		expectEnd(t, server)
-		if got := ended(t, r); got.End != "cut" {
+		if got := ended(t, r); got.End != relay.WasCut {
 			t.Errorf("%+v, want it to be cut", got)
 		}
 	})
@@ -107,7 +107,7 @@ func TestReset(t *testing.T) {
 				t.Errorf("%v, want a reset", err)
 			}
 		}
-		if got := ended(t, r); got.End != "reset" {
+		if got := ended(t, r); got.End != relay.WasReset {
 			t.Errorf("%+v, want it to be reset", got)
 		}
 	})
@@ -125,7 +125,7 @@ func TestPassesFailureOn(t *testing.T) {
 			write(t, other, "unread, so that a Unix domain socket resets too")
 			eventually(t, "it has arrived", func() bool {
 				s := r.Stats()[0]
-				return s.ToTarget.Passed+s.ToClient.Passed > 0
+				return s.ToTarget.Forwarded+s.ToClient.Forwarded > 0
 			})
 			write(t, one, "last words")
 			if tcp, ok := one.(*net.TCPConn); ok {
@@ -139,7 +139,7 @@ func TestPassesFailureOn(t *testing.T) {
 			if _, err := io.ReadAll(other); !errors.Is(err, syscall.ECONNRESET) && scheme == "tcp" {
 				t.Errorf("%v, want a reset", err)
 			}
-			if got := ended(t, r); got.End != "reset by peer" {
+			if got := ended(t, r); got.End != relay.ResetByPeer {
 				t.Errorf("%+v, want it to be reset by a peer", got)
 			}
 		}
@@ -152,10 +152,10 @@ func TestHalfClose(t *testing.T) {
 	overEach(t, func(t *testing.T, scheme string) {
 		for _, d := range []relay.Direction{relay.ToTarget, relay.ToClient} {
 			r, from, to := connected(t, scheme, relay.Config{})
-			lane := func(s relay.ConnStats) relay.LaneStats { return s.ToTarget }
+			stream := func(s relay.ConnStats) relay.StreamStats { return s.ToTarget }
 			if d == relay.ToClient {
 				from, to = to, from
-				lane = func(s relay.ConnStats) relay.LaneStats { return s.ToClient }
+				stream = func(s relay.ConnStats) relay.StreamStats { return s.ToClient }
 			}
 			write(t, from, "before")
 			expect(t, to, "before")
@@ -164,10 +164,10 @@ func TestHalfClose(t *testing.T) {
 			write(t, from, "after")
 			write(t, to, "back")
 			expect(t, from, "back")
-			eventually(t, "it is taken", func() bool { return lane(r.Stats()[0]).Taken == 11 })
+			eventually(t, "it is taken", func() bool { return stream(r.Stats()[0]).Received == 11 })
 			closeWrite(t, to)
 			expectEnd(t, from)
-			if got, want := lane(ended(t, r)), (relay.LaneStats{Taken: 11, Passed: 6, Destroyed: 5}); got != want {
+			if got, want := stream(ended(t, r)), (relay.StreamStats{Received: 11, Forwarded: 6, Lost: 5}); got != want {
 				t.Errorf("%v: %+v, want %+v", d, got, want)
 			}
 		}
@@ -185,7 +185,7 @@ func TestStall(t *testing.T) {
 		expectSilence(t, server)
 		write(t, server, "on time")
 		expect(t, client, "on time")
-		if taken := r.Stats()[0].ToTarget.Taken; taken > 0 {
+		if taken := r.Stats()[0].ToTarget.Received; taken > 0 {
 			t.Errorf("%d bytes were taken of a stalled direction", taken)
 		}
 		r.Resume(relay.ToTarget)
@@ -205,7 +205,7 @@ func TestBackPressure(t *testing.T) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("%v, want the sender to wait", err)
 		}
-		if s := r.Stats()[0].ToTarget; s.Taken > s.Passed+buffer {
+		if s := r.Stats()[0].ToTarget; s.Received > s.Forwarded+buffer {
 			t.Errorf("%+v, want no more than %d bytes kept", s, buffer)
 		}
 		closeWrite(t, client)
@@ -291,7 +291,7 @@ func TestPartitionLikeAPulledCable(t *testing.T) {
 	expectSilence(t, server)
 	r.Cut()
 	expectEnd(t, server)
-	if got := ended(t, r).ToTarget; got.Destroyed > 0 {
+	if got := ended(t, r).ToTarget; got.Lost > 0 {
 		t.Errorf("%+v: the relay's system has acknowledged something", got)
 	}
 }
@@ -319,14 +319,14 @@ func TestNoTarget(t *testing.T) {
 		at.Close()
 		r := start(t, relay.Config{Target: at.endpoint})
 		expectRefusal(t, r)
-		if got := ended(t, r); got.End != "no target" {
+		if got := ended(t, r); got.End != relay.NoTarget {
 			t.Errorf("%+v, want that there is no target", got)
 		}
 	})
 }
 
 // Bytes that the relay's system has acknowledged and that are lost with the connection are counted as destroyed.
-func TestDestroyed(t *testing.T) {
+func TestLost(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("only there the system's buffers are looked into")
@@ -342,12 +342,12 @@ func TestDestroyed(t *testing.T) {
 			write(t, server, "in the system's buffer")
 			r.Shape(relay.ToTarget, relay.Shape{Delay: time.Hour})
 			write(t, client, "in both buffers")
-			eventually(t, "the relay's buffer is full", func() bool { return r.Stats()[0].ToTarget.Taken == 14 })
+			eventually(t, "the relay's buffer is full", func() bool { return r.Stats()[0].ToTarget.Received == 14 })
 			end(r)
 			got := ended(t, r)
 			got.End, got.ID, got.Target = "", 0, ""
 			want := relay.ConnStats{
-				ToTarget: relay.LaneStats{Taken: 14, Passed: 7, Destroyed: 15}, ToClient: relay.LaneStats{Destroyed: 22},
+				ToTarget: relay.StreamStats{Received: 14, Forwarded: 7, Lost: 15}, ToClient: relay.StreamStats{Lost: 22},
 			}
 			if got != want {
 				t.Errorf("%s: %+v, want %+v", name, got, want)
@@ -420,7 +420,7 @@ func TestClose(t *testing.T) {
 			_, _ = io.ReadAll(nc) // it ends
 		}
 		for _, s := range r.Stats() {
-			if s.End == "" {
+			if s.End == relay.Open {
 				t.Errorf("%+v has not ended", s)
 			}
 		}

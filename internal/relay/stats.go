@@ -5,33 +5,34 @@ import (
 	"slices"
 )
 
-// LaneStats counts the bytes of one direction of a connection.
-type LaneStats struct {
-	Taken  uint64 // read from the sending side
-	Passed uint64 // written to the receiving side's system
+// StreamStats counts the bytes of one direction of a connection.
+type StreamStats struct {
+	Received  uint64 // read from the sending side
+	Forwarded uint64 // written to the receiving side's system
 
-	// Destroyed is how many bytes the sending side's system may take for delivered that the receiving side will not get:
-	// those that the relay held, or had discarded, when the connection ended. On Linux it includes, for tcp, those that the
-	// relay's system had acknowledged and the relay had not taken, and those that the relay had passed on and the receiving
-	// side's system had not acknowledged; it is then at least what was really lost. It is known when the connection has
-	// ended.
-	Destroyed uint64
+	// Lost is the number of bytes that the sending side's system takes for delivered and that the
+	// receiving side may not get. It is final when the connection has ended. It includes the bytes
+	// that the relay had buffered or discarded. On Linux it also includes those in the system's
+	// buffers: bytes that the relay had not read, and for tcp those that the receiving side's system
+	// had not acknowledged, so that it is an upper bound.
+	Lost uint64
 }
 
-func (s LaneStats) plus(other LaneStats) LaneStats {
-	return LaneStats{s.Taken + other.Taken, s.Passed + other.Passed, s.Destroyed + other.Destroyed}
+func (s StreamStats) plus(other StreamStats) StreamStats {
+	return StreamStats{s.Received + other.Received, s.Forwarded + other.Forwarded, s.Lost + other.Lost}
 }
 
-// ConnStats is what the relay knows of one connection.
+// ConnStats describes one connection.
 type ConnStats struct {
-	ID       int    // counts the relay's connections, from 1 on
-	Target   string // the endpoint that it is forwarded to; "" until that was reached
-	End      string // how it ended: "closed" by the two sides, "cut", "reset", "reset by peer", "no target"; "" while it stands
-	ToTarget LaneStats
-	ToClient LaneStats
+	ID       int    // numbers the relay's connections, from 1 on
+	Target   string // endpoint of the target; "" until the relay has connected to it
+	End      End    // how the connection has ended
+	ToTarget StreamStats
+	ToClient StreamStats
 }
 
-// Stats returns the counters of all connections, in the order in which they came in, those that have ended included.
+// Stats returns the counters of all connections, past ones included, in the order in which the relay
+// has accepted them.
 func (r *Relay) Stats() []ConnStats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,11 +44,12 @@ func (r *Relay) Stats() []ConnStats {
 	return all
 }
 
-// Sum adds up the counters of connections, and returns how many of them did not end as "closed".
-func Sum(all []ConnStats) (toTarget, toClient LaneStats, broken int) {
+// Sum adds up the counters of connections, and counts the broken ones: those with another End than
+// Closed.
+func Sum(all []ConnStats) (toTarget, toClient StreamStats, broken int) {
 	for _, c := range all {
 		toTarget, toClient = toTarget.plus(c.ToTarget), toClient.plus(c.ToClient)
-		if c.End != string(endClosed) {
+		if c.End != Closed {
 			broken++
 		}
 	}

@@ -1,9 +1,9 @@
-// Command soak plays rounds of sockets that talk to each other while everything fails that can fail, and accounts for every
-// message. It exits with status 1 if a message is unaccounted for, or anything else is wrong:
+// Command soak plays rounds of sockets that talk to each other under faults, and accounts for every
+// message. It exits with status 1 if a message is unaccounted for, or if anything else is wrong:
 //
 //	go run ./internal/soak -seed 1 -time 6m
 //
-// The same seed gives the same plan, not the same timing. One round of it is played again by -first N -rounds 1.
+// The plan depends on the seed, the timing does not. Use -first N -rounds 1 to play round N again.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// peerCommand is the argument after which this program is a peer.
+// peerCommand is the argument that makes this program a peer.
 const peerCommand = "peer"
 
 func soak() error {
@@ -62,7 +62,7 @@ func soak() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // at worst it stays
+	defer func() { _ = os.RemoveAll(dir) }() // best effort
 	self, err := os.Executable()
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/experimance/experimance-go/internal/soak/ledger"
 )
 
-// table adds up the pairs of all rounds by what they are.
+// table adds up the pairs of all rounds by their types, transports and mechanisms.
 type table struct {
 	begin, told time.Time
 	rounds      int
@@ -18,7 +18,7 @@ type table struct {
 	pairs       int
 	all         ledger.Balance
 	kinds       map[string]*row
-	crashes     map[string]int // of libzmq, by its last words
+	crashes     map[string]int // of libzmq, by message
 }
 
 type row struct {
@@ -31,7 +31,7 @@ func newTable(seed uint64) *table {
 	return &table{begin: time.Now(), told: time.Now(), kinds: map[string]*row{}, crashes: map[string]int{}}
 }
 
-// add adds a round, and prints a line each minute.
+// add adds a round. It prints a line each minute.
 func (t *table) add(r *harness.RoundResult) {
 	t.rounds++
 	if r.Failed() {

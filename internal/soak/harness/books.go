@@ -11,22 +11,22 @@ import (
 	"github.com/experimance/experimance-go/internal/soak/peer"
 )
 
-// books are what the peers of a group have told, in terms of the ledger.
+// books records the events of a group in terms of the ledger.
 type books struct {
 	g *group
 
-	mu      sync.Mutex
-	last    time.Time         // of the last event
-	lives   map[uint64]*life  // by base
-	streams map[uint64]uint64 // how many messages of each were accepted
-	books   map[bookKey]*ledger.Book
-	bytes   map[[2]string]uint64 // received, from one slot by another, as on the wire
-	lost    map[string]uint64    // replies that will not come, by slot
-	faults  []string
-	crashes []string // of libzmq
+	mu        sync.Mutex
+	last      time.Time            // of the last event
+	instances map[uint64]*instance // by base
+	streams   map[uint64]uint64    // how many messages of each were accepted
+	books     map[bookKey]*ledger.Book
+	bytes     map[[2]string]uint64 // sizes of the received messages on the wire, by sender and receiver
+	lost      map[string]uint64    // requests reported to have no reply, by slot
+	faults    []string
+	crashes   []string // of libzmq
 }
 
-// bookKey is a stream, and the slot that receives it if each receiver gets every message.
+// bookKey is a stream, and the name of the receiving slot if each receiver gets every message.
 type bookKey struct {
 	stream   uint64
 	receiver string
@@ -34,31 +34,31 @@ type bookKey struct {
 
 func newBooks(g *group) *books {
 	return &books{
-		g: g, last: time.Now(), lives: map[uint64]*life{}, streams: map[uint64]uint64{}, books: map[bookKey]*ledger.Book{},
+		g: g, last: time.Now(), instances: map[uint64]*instance{}, streams: map[uint64]uint64{}, books: map[bookKey]*ledger.Book{},
 		bytes: map[[2]string]uint64{}, lost: map[string]uint64{},
 	}
 }
 
-// add records that a life begins.
-func (b *books) add(l *life) {
+// add adds a new instance.
+func (b *books) add(l *instance) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l.slot.lives = append(l.slot.lives, l)
-	l.number = len(l.slot.lives)
-	b.lives[l.base] = l
+	l.slot.instances = append(l.slot.instances, l)
+	l.number = len(l.slot.instances)
+	b.instances[l.base] = l
 	b.last = time.Now()
 }
 
-// mark changes what is known of a life.
-func (b *books) mark(change func()) {
+// update changes the state of an instance.
+func (b *books) update(change func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change()
 	b.last = time.Now()
 }
 
-// tell records an event of a peer's life.
-func (b *books) tell(l *life, e peer.Event) {
+// record records an event of an instance.
+func (b *books) record(l *instance, e peer.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch e.Kind {
@@ -71,7 +71,7 @@ func (b *books) tell(l *life, e peer.Event) {
 	case peer.Lost:
 		b.lost[l.slot.plan.Name]++
 	case peer.Drained:
-		l.early = l.early || e.Text != "" // it could not be drained to the end
+		l.early = l.early || e.Text != "" // not drained to the end
 		b.g.log("%s: drained %s", l.name(), e.Text)
 	case peer.Closed:
 		b.g.log("%s: closed %s", l.name(), e.Text)
@@ -80,7 +80,7 @@ func (b *books) tell(l *life, e peer.Event) {
 			if l.counters, err = peer.ParseCounters(e.Text); err != nil {
 				b.fault(l, "%v", err)
 			}
-			l.told = err == nil
+			l.reported = err == nil
 		}
 	case peer.Fault:
 		b.fault(l, "%s", e.Text)
@@ -90,8 +90,8 @@ func (b *books) tell(l *life, e peer.Event) {
 	}
 }
 
-func (b *books) got(l *life, e peer.Event) {
-	from := b.lives[e.Stream>>32]
+func (b *books) got(l *instance, e peer.Event) {
+	from := b.instances[e.Stream>>32]
 	if from == nil {
 		b.fault(l, "message %d of stream %d, which nobody has", e.Number, e.Stream)
 		return
@@ -100,7 +100,7 @@ func (b *books) got(l *life, e peer.Event) {
 	if b.g.copies() {
 		key.receiver = l.slot.plan.Name
 	}
-	b.book(key).Receive(ledger.Lane{Receiver: l.name(), Connection: e.Connection}, e.Number)
+	b.book(key).Receive(ledger.Route{Receiver: l.name(), Connection: e.Connection}, e.Number)
 	sizes := peer.Sizes(from.slot.plan.Config.Shape, e.Stream, e.Number)
 	b.bytes[[2]string{from.slot.plan.Name, l.slot.plan.Name}] += peer.WireSize(sizes, b.g.plan.Curve)
 }
@@ -112,23 +112,23 @@ func (b *books) book(key bookKey) *ledger.Book {
 	return b.books[key]
 }
 
-// fault records something that is wrong. mu is held.
-func (b *books) fault(l *life, format string, args ...any) {
+// fault records an error. mu is held.
+func (b *books) fault(l *instance, format string, args ...any) {
 	b.faults = append(b.faults, fmt.Sprintf("%s: %s", l.name(), fmt.Sprintf(format, args...)))
 }
 
-// since returns how long nothing was sent or received.
+// since returns the time since the last message was sent or received.
 func (b *books) since() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return time.Since(b.last)
 }
 
-// of returns the books of what a slot has sent to receivers, by stream and, if each gets every message, by receiver.
+// of returns the books of a sender. If each receiver gets every message, there is one for each receiver.
 func (b *books) of(sender *slot, receivers []*slot) map[bookKey]*ledger.Book {
 	all := map[bookKey]*ledger.Book{}
 	for stream, accepted := range b.streams {
-		l := b.lives[stream>>32]
+		l := b.instances[stream>>32]
 		if l.slot != sender {
 			continue
 		}
@@ -143,15 +143,15 @@ func (b *books) of(sender *slot, receivers []*slot) map[bookKey]*ledger.Book {
 			book := b.book(key)
 			book.Accept(accepted)
 			if l.killed {
-				book.Abandon()
+				book.SenderKilled()
 			}
 			all[key] = book
 		}
 	}
-	for key, book := range b.books { // of a sender that was killed before it told
-		if l := b.lives[key.stream>>32]; l.slot == sender && all[key] == nil {
+	for key, book := range b.books { // those of a sender that was killed before its first report
+		if l := b.instances[key.stream>>32]; l.slot == sender && all[key] == nil {
 			if l.killed {
-				book.Abandon()
+				book.SenderKilled()
 			}
 			all[key] = book
 		}
@@ -159,46 +159,46 @@ func (b *books) of(sender *slot, receivers []*slot) map[bookKey]*ledger.Book {
 	return all
 }
 
-// account makes up the account of what a slot has sent to receivers, and what is wrong with it in any case.
+// account makes the account of a sender, and returns errors that no loss explains.
 func (b *books) account(sender *slot, receivers []*slot) (a ledger.Account, faults []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	libzmq := sender.plan.Make == Libzmq
-	clean := !slices.ContainsFunc(sender.lives, func(l *life) bool { return l.killed || l.early })
-	single := true // connections
+	clean := !slices.ContainsFunc(sender.instances, func(l *instance) bool { return l.killed || l.early })
+	single := true // no more than one connection to each receiver
 	for _, r := range receivers {
 		e := b.g.traffic(sender, r)
 		single = single && e.connections <= 1
 		clean = clean && e.connections <= 1 && e.broken == 0
-		a.Destroyed += e.destroyed
-		a.Breaks += e.destructive
-		inside := e.passed - min(e.passed, b.bytes[[2]string{sender.plan.Name, r.plan.Name}])
+		a.RelayBytes += e.lost
+		a.RelayBreaks += e.lossy
+		unread := e.forwarded - min(e.forwarded, b.bytes[[2]string{sender.plan.Name, r.plan.Name}])
 		ends := uint64(0)
-		for _, l := range r.lives {
+		for _, l := range r.instances {
 			if l.killed || l.early {
 				ends++
 			}
 			a.Discarded += l.counters.Discarded
 		}
-		if !e.known && b.g.plan.Transport != "inproc" { // over which the receivers' own statistics have it all
-			inside = unbounded
+		if !e.known && b.g.plan.Transport != "inproc" { // over inproc, Discarded is exact
+			unread = unbounded
 		}
 		switch {
 		case ends > 0:
 			clean = false
-			a.Inside += inside
-			a.InsideEnds += ends
+			a.UnreadBytes += unread
+			a.UnreadEnds += ends
 		case r.plan.Make == Libzmq && e.broken > 0:
-			a.LibzmqBytes += inside
-			a.LibzmqEnds += e.broken
+			a.LibzmqBytes += unread
+			a.LibzmqBreaks += e.broken
 		}
 		a.Unconfirmed += b.lost[r.plan.Name]
 	}
-	// Messages for a peer that has gone are given to another, behind newer ones, or to the next connection, ahead of them.
+	// The messages for a lost peer go to another one, where they may be behind newer ones.
 	ordered := ledger.Order{Known: single || b.g.copies() || !sender.binds && len(receivers) == 1, Unknown: single}
 	a.Libzmq = libzmq && (!clean || b.g.copies())
 	for key, book := range b.of(sender, receivers) {
-		l := b.lives[key.stream>>32]
+		l := b.instances[key.stream>>32]
 		a.Sent += book.Sent()
 		a.Received += book.Received()
 		for _, f := range book.Faults(ordered) {
@@ -206,12 +206,12 @@ func (b *books) account(sender *slot, receivers []*slot) (a ledger.Account, faul
 		}
 		b.missing(&a, l, key, book)
 	}
-	for _, l := range sender.lives {
+	for _, l := range sender.instances {
 		a.Dropped += l.counters.Dropped
 		a.Unconfirmed += l.counters.Unconfirmed
-		if b.g.copies() && l.told {
-			n, err := b.unwanted(l, len(receivers))
-			a.Unwanted += n
+		if b.g.copies() && l.reported {
+			n, err := b.notCopied(l, len(receivers))
+			a.NotCopied += n
 			if err != nil {
 				faults = append(faults, err.Error())
 			}
@@ -222,13 +222,13 @@ func (b *books) account(sender *slot, receivers []*slot) (a ledger.Account, faul
 	return a, faults
 }
 
-// unbounded stands for more bytes than there are.
+// unbounded stands for an unknown number of bytes.
 const unbounded = 1 << 62
 
 // missing adds the missing messages of a book to an account.
-func (b *books) missing(a *ledger.Account, l *life, key bookKey, book *ledger.Book) {
+func (b *books) missing(a *ledger.Account, l *instance, key bookKey, book *ledger.Book) {
 	gaps := book.Gaps()
-	if b.g.copies() && !l.told {
+	if b.g.copies() && !l.reported {
 		gaps = b.present(a, key, gaps)
 	}
 	for _, gap := range gaps {
@@ -243,8 +243,9 @@ func (b *books) missing(a *ledger.Account, l *life, key bookKey, book *ledger.Bo
 	}
 }
 
-// unwanted returns how many copies of its messages a publisher of this project has not made, since there was no subscription.
-func (b *books) unwanted(l *life, receivers int) (n uint64, err error) {
+// notCopied returns how many copies of its messages a publisher of this project has not made, because there
+// was no subscription.
+func (b *books) notCopied(l *instance, receivers int) (n uint64, err error) {
 	wanted := l.counters.Sent + l.counters.Dropped
 	for stream, accepted := range b.streams {
 		if stream>>32 == l.base {
@@ -257,10 +258,10 @@ func (b *books) unwanted(l *life, receivers int) (n uint64, err error) {
 	return n - wanted, nil
 }
 
-// present takes out the gaps in what a subscriber has received that are due to its absence: the one before its first message,
-// and, for each connection after its first, the longest.
+// present removes gaps that are due to the absence of a subscription: the gap before the first message and,
+// for each further connection, the longest one.
 func (b *books) present(a *ledger.Account, key bookKey, gaps [][]uint64) [][]uint64 {
-	l := b.lives[key.stream>>32]
+	l := b.instances[key.stream>>32]
 	absences := b.g.traffic(l.slot, b.g.slot(key.receiver)).connections
 	if absences > 0 {
 		absences--
@@ -274,14 +275,14 @@ func (b *books) present(a *ledger.Account, key bookKey, gaps [][]uint64) [][]uin
 		default:
 			return false
 		}
-		a.Absent += uint64(len(gap))
+		a.Unsubscribed += uint64(len(gap))
 		return true
 	})
 }
 
-// own compares what a socket of this project says of itself with what it has accepted.
-func (b *books) own(l *life) (faults []string) {
-	if !l.told || slices.Contains(l.slot.plan.Config.Flags, peer.Proxy) || !slices.Contains([]string{"PUSH", "DEALER", "PAIR", "ROUTER", "REP"}, l.slot.plan.Config.Type) {
+// own compares the statistics of a socket of this project with the messages that it has accepted.
+func (b *books) own(l *instance) (faults []string) {
+	if !l.reported || slices.Contains(l.slot.plan.Config.Flags, peer.Proxy) || !slices.Contains([]string{"PUSH", "DEALER", "PAIR", "ROUTER", "REP"}, l.slot.plan.Config.Type) {
 		return nil
 	}
 	accepted := uint64(0)
@@ -296,7 +297,7 @@ func (b *books) own(l *life) (faults []string) {
 	return faults
 }
 
-// wrong returns what the peers have found wrong, and the crashes of libzmq.
+// wrong returns all errors, and the crashes of libzmq.
 func (b *books) wrong() (errs []error, crashes []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

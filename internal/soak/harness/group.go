@@ -19,66 +19,66 @@ import (
 	"github.com/experimance/experimance-go/zmq"
 )
 
-// How long things may take before they count as hanging, and how long a group is left alone.
+// The deadlines of the phases, and other times.
 const (
 	startTime  = 20 * time.Second
 	stopTime   = 30 * time.Second
 	rejoinTime = 20 * time.Second
-	quietTime  = 2 * time.Minute
-	sendLinger = 30 * time.Second       // of sockets that still have something to send at the end
-	restLinger = time.Second            // of the others
-	margin     = 10 * time.Second       // of a close beyond its linger time, on a busy machine
-	calm       = 300 * time.Millisecond // without faults, before the senders stop
+	idleTime   = 2 * time.Minute
+	sendLinger = 30 * time.Second       // at the end, for PUSH, PUB and XPUB
+	restLinger = time.Second            // at the end, for all others, whose queues are empty
+	margin     = 10 * time.Second       // added to time limits, for busy machines
+	settleTime = 300 * time.Millisecond // without faults, before the senders stop
 )
 
-// group is a group of a plan that runs.
+// group is a running group.
 type group struct {
 	plan  GroupPlan
 	cfg   *Config
-	dir   string // for sockets
+	dir   string // of the ipc sockets
 	log   func(format string, args ...any)
 	bases *atomic.Uint64
 	books *books
-	slots []*slot // those that bind first
+	slots []*slot // the binding ones first
 	edges []*edge // for each connecting and each binding slot, as in the plan
 
 	server, client zmq.KeyPair
 }
 
-// slot is a place for a peer in a group: it may live several times.
+// slot holds the instances of a peer, one after the other.
 type slot struct {
-	g       *group
-	plan    *PeerPlan
-	binds   bool
-	at      string  // the endpoint at which the peer was bound at first
-	current *life   // nil while the peer is away
-	lives   []*life // guarded by the books' mu
+	g         *group
+	plan      *PeerPlan
+	binds     bool
+	at        string      // endpoint of the first instance
+	current   *instance   // nil if there is none at present
+	instances []*instance // guarded by the books' mu
 }
 
-// life is a peer from its start to its end. What has become of it is guarded by the books' mu.
-type life struct {
+// instance is one instance of a peer. The fields from killed on are guarded by the books' mu.
+type instance struct {
 	slot   *slot
 	number int
 	base   uint64
 	handle handle
 
 	killed   bool
-	rejoined uint64 // how often
-	early    bool   // closed before everybody else had received everything, and not drained
-	told     bool   // it has told its counters
+	rejoined uint64 // number of times
+	early    bool   // closed before the end of the round without being drained
+	reported bool   // counters are known
 	counters peer.Counters
 }
 
-func (l *life) name() string { return fmt.Sprintf("%s (life %d)", l.slot.plan.Name, l.number) }
+func (l *instance) name() string { return fmt.Sprintf("%s (instance %d)", l.slot.plan.Name, l.number) }
 
-// edge is the way between two slots.
+// edge connects two slots.
 type edge struct {
 	connecting, binding *slot
 	plan                EdgePlan
-	relay               *relay.Relay // nil if they are connected directly
+	relay               *relay.Relay // nil for a direct connection
 }
 
-// newGroup prepares a group. bases numbers the lives of the soak.
+// newGroup prepares a group. bases numbers the instances of all groups.
 func newGroup(plan GroupPlan, cfg *Config, dir string, bases *atomic.Uint64, log func(string, ...any)) (*group, error) {
 	g := &group{plan: plan, cfg: cfg, dir: dir, log: log, bases: bases}
 	g.books = newBooks(g)
@@ -103,7 +103,7 @@ func isCopying(kind string) bool {
 	return strings.HasSuffix(kind, "PUB") || strings.HasSuffix(kind, "SUB")
 }
 
-// sends reports whether a type of socket sends messages at all.
+// sends reports whether a type of socket sends messages.
 func sends(kind string) bool { return kind != "PULL" && !strings.HasSuffix(kind, "SUB") }
 
 // slot returns the slot with a name.
@@ -126,19 +126,19 @@ func (g *group) side(binds bool) (side []*slot) {
 	return side
 }
 
-// run plays the group's part of a round, from the start of its peers to their end.
+// run runs the group from the start of its peers to their end.
 func (g *group) run(ctx context.Context) error {
-	defer g.abandon()
+	defer g.cleanUp()
 	if err := g.start(ctx); err != nil {
 		return err
 	}
-	if err := g.trouble(ctx); err != nil {
+	if err := g.injectFaults(ctx); err != nil {
 		return err
 	}
-	return g.finish(ctx)
+	return g.shutDown(ctx)
 }
 
-// start starts all peers and relays, and has the peers send.
+// start starts all peers and relays.
 func (g *group) start(ctx context.Context) error {
 	for _, s := range g.side(true) {
 		if err := s.start(ctx); err != nil {
@@ -179,8 +179,8 @@ func (g *group) startRelays() error {
 	return nil
 }
 
-// trouble plays the plans of all relays and peers.
-func (g *group) trouble(ctx context.Context) error {
+// injectFaults plays the plans of all relays and peers.
+func (g *group) injectFaults(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, 2*len(g.edges)+len(g.slots))
 	for i, e := range g.edges {
@@ -200,20 +200,20 @@ func (g *group) trouble(ctx context.Context) error {
 			return err
 		}
 	}
-	if pause(ctx, calm) {
+	if pause(ctx, settleTime) {
 		return nil
 	}
 	return ctx.Err()
 }
 
-// finish ends all peers in good order, when everything that can arrive has arrived.
-func (g *group) finish(ctx context.Context) error {
+// shutDown closes all peers in good order.
+func (g *group) shutDown(ctx context.Context) error {
 	if err := g.each(g.slots, func(s *slot) error { return s.stop(ctx) }); err != nil {
 		return err
 	}
-	var first, last []*slot // to be closed
+	var first, last []*slot
 	for _, s := range g.slots {
-		if kind := s.plan.Config.Type; kind == "PUSH" || strings.HasSuffix(kind, "PUB") { // nothing comes to them
+		if kind := s.plan.Config.Type; kind == "PUSH" || strings.HasSuffix(kind, "PUB") { // these receive no messages
 			first = append(first, s)
 		} else {
 			last = append(last, s)
@@ -222,16 +222,16 @@ func (g *group) finish(ctx context.Context) error {
 	if err := g.each(first, func(s *slot) error { return s.close(ctx, sendLinger) }); err != nil {
 		return err
 	}
-	if err := g.quiet(ctx); err != nil {
+	if err := g.awaitIdle(ctx); err != nil {
 		return err
 	}
 	if err := g.each(last, func(s *slot) error { return s.close(ctx, restLinger) }); err != nil {
 		return err
 	}
-	return g.endRelays(ctx)
+	return g.closeRelays(ctx)
 }
 
-// each does something for each of several slots at once.
+// each calls do for several slots concurrently.
 func (g *group) each(slots []*slot, do func(*slot) error) error {
 	errs := make([]error, len(slots))
 	var wg sync.WaitGroup
@@ -242,35 +242,35 @@ func (g *group) each(slots []*slot, do func(*slot) error) error {
 	return errors.Join(errs...)
 }
 
-// quiet waits until nothing comes any more.
-func (g *group) quiet(ctx context.Context) error {
+// awaitIdle waits until no more messages arrive.
+func (g *group) awaitIdle(ctx context.Context) error {
 	enough := 400 * time.Millisecond
 	for _, e := range g.plan.Edges {
 		for _, s := range slices.Concat(e...) {
-			if s.Fault == relay.FaultPartition { // systems send again what got lost, but not at once
+			if s.Fault == relay.FaultPartition { // the systems retransmit with a delay
 				enough = max(enough, 4*s.For)
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, quietTime)
+	ctx, cancel := context.WithTimeout(ctx, idleTime)
 	defer cancel()
 	for g.books.since() < enough {
 		if !pause(ctx, enough/10) {
-			return fmt.Errorf("messages came for longer than %v: %w", quietTime, ctx.Err())
+			return fmt.Errorf("messages came for longer than %v: %w", idleTime, ctx.Err())
 		}
 	}
 	return nil
 }
 
-// endRelays waits until the connections have ended, and closes the relays.
-func (g *group) endRelays(ctx context.Context) error {
+// closeRelays waits for the end of all connections, and closes the relays.
+func (g *group) closeRelays(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, margin)
 	defer cancel()
 	for _, e := range g.edges {
 		if e.relay == nil {
 			continue
 		}
-		for stands(e.relay) {
+		for hasOpen(e.relay) {
 			if !pause(ctx, 10*time.Millisecond) {
 				return fmt.Errorf("a connection from %s to %s stands when both are closed", e.connecting.plan.Name, e.binding.plan.Name)
 			}
@@ -280,18 +280,18 @@ func (g *group) endRelays(ctx context.Context) error {
 	return nil
 }
 
-// stands reports whether a relay has a connection that has not ended.
-func stands(r *relay.Relay) bool {
+// hasOpen reports whether a relay has an open connection.
+func hasOpen(r *relay.Relay) bool {
 	for _, c := range r.Stats() {
-		if c.End == "" {
+		if c.End == relay.Open {
 			return true
 		}
 	}
 	return false
 }
 
-// abandon ends what a group has left behind, which is nothing if all went well.
-func (g *group) abandon() {
+// cleanUp ends the relays and peers that are left after a failure.
+func (g *group) cleanUp() {
 	for _, e := range g.edges {
 		if e.relay != nil {
 			_ = e.relay.Close() // always nil
@@ -303,7 +303,7 @@ func (g *group) abandon() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), margin)
 		if s.plan.Make == Local {
-			_ = s.current.handle.close(ctx, 0) // the group has failed already
+			_ = s.current.handle.close(ctx, 0) // best effort
 		} else {
 			_ = s.current.handle.kill()
 		}
@@ -311,26 +311,26 @@ func (g *group) abandon() {
 	}
 }
 
-// start begins a new life.
+// start starts a new instance.
 func (s *slot) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	l := &life{slot: s, base: s.g.bases.Add(1)}
+	l := &instance{slot: s, base: s.g.bases.Add(1)}
 	s.g.books.add(l)
 	cfg := s.plan.Config
 	cfg.Base = l.base
 	s.g.join(&cfg, l)
-	tell := func(e peer.Event) { s.g.books.tell(l, e) }
+	record := func(e peer.Event) { s.g.books.record(l, e) }
 	var err error
 	switch s.plan.Make {
 	case Local:
 		var p *peer.Peer
-		p, err = peer.Open(cfg, tell)
+		p, err = peer.Open(cfg, record)
 		l.handle = local{p}
 	case Process:
-		l.handle, err = startProcess(ctx, s.g.cfg.PeerCommand, cfg, tell)
+		l.handle, err = startProcess(ctx, s.g.cfg.PeerCommand, cfg, record)
 	case Libzmq:
-		l.handle, err = startProcess(ctx, s.g.cfg.LibzmqCommand, cfg, tell)
+		l.handle, err = startProcess(ctx, s.g.cfg.LibzmqCommand, cfg, record)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.name(), err)
@@ -349,8 +349,8 @@ func (s *slot) start(ctx context.Context) error {
 	return nil
 }
 
-// join gives a peer its endpoints and keys.
-func (g *group) join(cfg *peer.Config, l *life) {
+// join sets the endpoints and keys of a peer.
+func (g *group) join(cfg *peer.Config, l *instance) {
 	if l.slot.binds {
 		cfg.Bind = g.bindAt(l)
 	}
@@ -373,8 +373,8 @@ func (g *group) join(cfg *peer.Config, l *life) {
 	}
 }
 
-// bindAt returns where a peer binds: always at the same endpoint if its peers connect to it directly.
-func (g *group) bindAt(l *life) string {
+// bindAt returns the endpoint for an instance to bind: always the same one if its peers connect to it directly.
+func (g *group) bindAt(l *instance) string {
 	switch {
 	case g.plan.Direct && l.slot.at != "":
 		return l.slot.at
@@ -382,7 +382,7 @@ func (g *group) bindAt(l *life) string {
 		return "ipc://" + filepath.Join(g.dir, fmt.Sprint(l.base))
 	case g.plan.Transport == "inproc":
 		return "inproc://" + filepath.Join(g.dir, l.slot.plan.Name)
-	case runtime.GOOS == "linux": // a host of its own, on which nobody takes the port meanwhile
+	case runtime.GOOS == "linux": // on a separate address, so that the port is still free at the next bind
 		return fmt.Sprintf("tcp://127.%d.%d.%d:*", 1+os.Getpid()%250, l.base/250%250, 1+l.base%250)
 	}
 	return "tcp://127.0.0.1:*"
@@ -413,7 +413,7 @@ func (s *slot) do(ctx context.Context, step PeerStep) error {
 	}
 	switch step.Action {
 	case Rejoin:
-		s.g.books.mark(func() { l.early, l.rejoined = true, l.rejoined+1 }) // what was on its way to it is lost
+		s.g.books.update(func() { l.early, l.rejoined = true, l.rejoined+1 }) // messages on their way to it are lost
 		ctx, cancel := context.WithTimeout(ctx, rejoinTime)
 		defer cancel()
 		if err := l.handle.rejoin(ctx); err != nil {
@@ -421,7 +421,7 @@ func (s *slot) do(ctx context.Context, step PeerStep) error {
 		}
 		return nil
 	case Kill:
-		s.g.books.mark(func() { l.killed = true })
+		s.g.books.update(func() { l.killed = true })
 		s.current = nil
 		if err := l.handle.kill(); err != nil {
 			return fmt.Errorf("%s: %w", l.name(), err)
@@ -434,7 +434,7 @@ func (s *slot) do(ctx context.Context, step PeerStep) error {
 			return err
 		}
 	case Close:
-		s.g.books.mark(func() { l.early = true })
+		s.g.books.update(func() { l.early = true })
 		if err := s.close(ctx, step.Limit); err != nil {
 			return err
 		}
@@ -448,7 +448,7 @@ func (s *slot) do(ctx context.Context, step PeerStep) error {
 	return s.current.handle.begin()
 }
 
-// stop has the peer send no more of its own accord.
+// stop ends the peer's own stream.
 func (s *slot) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
@@ -458,7 +458,7 @@ func (s *slot) stop(ctx context.Context) error {
 	return nil
 }
 
-// drain has the peer receive what is on its way, and nothing new.
+// drain drains the peer.
 func (s *slot) drain(ctx context.Context, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit+margin)
 	defer cancel()
@@ -468,7 +468,7 @@ func (s *slot) drain(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
-// close ends the peer's life in good order.
+// close closes the peer in good order.
 func (s *slot) close(ctx context.Context, linger time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, linger+margin)
 	defer cancel()
@@ -479,17 +479,17 @@ func (s *slot) close(ctx context.Context, linger time.Duration) error {
 	return nil
 }
 
-// traffic is what passed between two slots, one way.
+// traffic is the traffic between two slots in one direction.
 type traffic struct {
-	known       bool   // there is a relay that knows
-	connections uint64 // that may have been used for messages
-	broken      uint64 // of these
-	destroyed   uint64 // bytes
-	destructive uint64 // connections that broke with bytes destroyed
-	passed      uint64 // bytes
+	known       bool   // by a relay
+	connections uint64 // those that may have carried messages
+	broken      uint64 // those that did not end in good order
+	lost        uint64 // bytes
+	lossy       uint64 // number of connections with lost bytes
+	forwarded   uint64 // bytes
 }
 
-// traffic returns what passed from one slot to another. The relays are closed, and the books' mu is held.
+// traffic returns the traffic from one slot to another. The relays are closed, and the books' mu is held.
 func (g *group) traffic(from, to *slot) (t traffic) {
 	for _, e := range g.edges {
 		if (e.connecting != from || e.binding != to) && (e.connecting != to || e.binding != from) {
@@ -501,30 +501,30 @@ func (g *group) traffic(from, to *slot) (t traffic) {
 		t.known = true
 		for _, c := range e.relay.Stats() {
 			if c.Target == "" {
-				continue // no message has come so far
+				continue // it never reached the peer
 			}
 			way := c.ToTarget
 			if e.binding == from {
 				way = c.ToClient
 			}
 			t.connections++
-			if c.End != "closed" {
+			if c.End != relay.Closed {
 				t.broken++
 			}
-			if way.Destroyed > 0 {
-				t.destructive++
+			if way.Lost > 0 {
+				t.lossy++
 			}
-			t.destroyed += way.Destroyed
-			t.passed += way.Passed
+			t.lost += way.Lost
+			t.forwarded += way.Forwarded
 		}
 	}
 	return t
 }
 
-// directTraffic is traffic as far as it can be known without a relay.
+// directTraffic is traffic without a relay: an estimate of the number of connections.
 func (g *group) directTraffic(from, to *slot) (t traffic) {
 	slots := []*slot{from, to}
-	for _, l := range slices.Concat(from.lives, to.lives) {
+	for _, l := range slices.Concat(from.instances, to.instances) {
 		t.connections += 1 + l.rejoined
 		if l.killed {
 			t.broken++
@@ -536,13 +536,13 @@ func (g *group) directTraffic(from, to *slot) (t traffic) {
 	}
 	libzmq := func(s *slot) bool { return s.plan.Make == Libzmq }
 	if from.plan.Config.Heartbeat > 0 && (slices.ContainsFunc(slots, paused) || slices.ContainsFunc(slots, libzmq)) {
-		t.connections++ // heartbeats may have ended one; libzmq's do that to a peer that is slow, too
+		t.connections++ // a heartbeat may have ended one; those of libzmq also give up slow peers
 		t.broken++
 	}
 	return t
 }
 
-// logTraffic logs what the relays have counted.
+// logTraffic logs the counters of the relays.
 func (g *group) logTraffic() {
 	for i, e := range g.edges {
 		if e.relay == nil {
@@ -554,9 +554,9 @@ func (g *group) logTraffic() {
 	}
 }
 
-// needless returns what has ended connections in a group that nothing has befallen, unless this machine was too busy for
-// heartbeats to come in time. What libzmq ends is its own business.
-func (g *group) needless(busy time.Duration) (faults []string) {
+// unexplained describes connections that have ended although the group has had no faults. It returns
+// nothing if this machine was too busy for the heartbeats. Disconnections by libzmq do not count.
+func (g *group) unexplained(busy time.Duration) (faults []string) {
 	for _, s := range g.slots {
 		if len(s.plan.Steps) > 0 || s.plan.Config.Heartbeat > 0 && busy > s.plan.Config.HeartbeatTimeout/4 {
 			return nil
@@ -568,7 +568,7 @@ func (g *group) needless(busy time.Duration) (faults []string) {
 		}
 	}
 	for _, s := range g.slots {
-		for _, l := range s.lives {
+		for _, l := range s.instances {
 			if l.counters.Silent > 0 {
 				faults = append(faults, fmt.Sprintf("%s has given up a peer that was there: %v", l.name(), l.counters))
 			}
@@ -583,7 +583,7 @@ func (g *group) needless(busy time.Duration) (faults []string) {
 	return faults
 }
 
-// pairs settles the accounts of all that send, with what is wrong.
+// pairs settles the accounts of all senders.
 func (g *group) pairs() []Pair {
 	var pairs []Pair
 	for _, s := range g.slots {
@@ -619,13 +619,13 @@ func kindOf(slots ...*slot) string {
 	return text + ")"
 }
 
-// Pair is the balance of what one peer has sent to the peers on the other side.
+// Pair is the result of one sender and its receivers.
 type Pair struct {
 	Group, Sender string
-	From, To      string // types and makes
+	From, To      string // types and implementations
 	Transport     string
 	Curve, Direct bool
 	Account       ledger.Account
 	Balance       ledger.Balance
-	Faults        []string // what is wrong in any case
+	Faults        []string // errors that no loss explains
 }

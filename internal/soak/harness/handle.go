@@ -14,20 +14,20 @@ import (
 	"github.com/experimance/experimance-go/internal/soak/peer"
 )
 
-// handle is a peer that runs. Its methods are called by one goroutine at a time.
+// handle controls a running peer. Its methods must not be called concurrently.
 type handle interface {
 	endpoint() string
 	begin() error
 	stop(ctx context.Context) error
-	// rejoin has the socket leave its endpoints, and join them again.
+	// rejoin makes the socket leave its endpoints and join them again.
 	rejoin(ctx context.Context) error
-	// drain drains the socket. It returns ctx's error only; how it went is in the event.
+	// drain drains the socket within a time limit. It returns nil also if that is exceeded.
 	drain(ctx context.Context, limit time.Duration) error
-	// close closes the socket, and returns when nothing of the peer is left.
+	// close closes the socket, and waits for the end of its goroutines or its process.
 	close(ctx context.Context, linger time.Duration) error
-	// kill ends the peer's process at once, and waits for its end.
+	// kill kills the peer's process, and waits for its end.
 	kill() error
-	// pause and resume stop the peer's process, and have it go on.
+	// pause and resume suspend and continue the peer's process.
 	pause() error
 	resume() error
 }
@@ -60,7 +60,7 @@ func (l local) close(ctx context.Context, linger time.Duration) error {
 	return within(ctx, "close", func() { _ = l.Close(linger) }) // always nil
 }
 
-// within waits until a call has returned, or ctx ends.
+// within waits until a call returns or ctx ends.
 func within(ctx context.Context, what string, call func()) error {
 	done := make(chan struct{})
 	go func() {
@@ -84,25 +84,25 @@ type process struct {
 	cmd     *exec.Cmd
 	in      io.WriteCloser
 	stderr  strings.Builder
-	at      string        // the endpoint that the socket has bound
-	ready   chan string   // gets at, once
-	stopped chan struct{} // closed when the peer says so, as is drained
-	drained chan struct{}
-	joined  chan struct{} // gets one each time
-	exited  chan struct{} // closed when the process is gone, and err set
+	at      string        // bound endpoint
+	ready   chan string   // receives the bound endpoint, once
+	stopped chan struct{} // closed at the event Stopped
+	drained chan struct{} // closed at the event Drained
+	joined  chan struct{} // receives one value for each event Joined
+	exited  chan struct{} // closed when the process has ended and err is set
 	err     error
-	told    atomic.Bool // to end
+	ending  atomic.Bool // the process was told to end, or killed
 }
 
-// libzmqAssertion is in the last words of libzmq when it ends a process because it finds itself in a state that cannot be. crashed is
-// the event of that.
+// libzmqAssertion is part of the message with which libzmq aborts the process after an internal error.
+// crashed is the event for that.
 const (
 	libzmqAssertion                = "Assertion failed"
 	crashed         peer.EventKind = "crashed"
 )
 
-// startProcess starts a process, whose events go to tell. It waits until the peer is ready.
-func startProcess(ctx context.Context, command []string, cfg peer.Config, tell func(peer.Event)) (*process, error) {
+// startProcess starts the process of a peer, and waits until it is ready.
+func startProcess(ctx context.Context, command []string, cfg peer.Config, record func(peer.Event)) (*process, error) {
 	p := &process{
 		cmd:   exec.Command(command[0], append(command[1:], cfg.Args()...)...),
 		ready: make(chan string, 1), stopped: make(chan struct{}),
@@ -120,20 +120,20 @@ func startProcess(ctx context.Context, command []string, cfg peer.Config, tell f
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go p.read(out, tell)
+	go p.read(out, record)
 	select {
 	case p.at = <-p.ready:
 		return p, nil
 	case <-p.exited:
 		return nil, fmt.Errorf("%v has ended at once: %w", p.cmd, p.err)
 	case <-ctx.Done():
-		_ = p.kill() // it is given up
+		_ = p.kill() // best effort
 		return nil, fmt.Errorf("%v was not ready in time", p.cmd)
 	}
 }
 
-// read passes events on until the process ends.
-func (p *process) read(out io.Reader, tell func(peer.Event)) {
+// read records events until the process ends.
+func (p *process) read(out io.Reader, record func(peer.Event)) {
 	defer close(p.exited)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -150,16 +150,16 @@ func (p *process) read(out io.Reader, tell func(peer.Event)) {
 		case e.Kind == peer.Joined:
 			p.joined <- struct{}{}
 		}
-		tell(e)
+		record(e)
 	}
 	p.err = p.cmd.Wait()
 	if p.err != nil {
 		p.err = fmt.Errorf("%w %s", p.err, p.stderr.String())
 	}
 	if p.err != nil && strings.Contains(p.stderr.String(), libzmqAssertion) {
-		tell(peer.Event{Kind: crashed, Text: strings.TrimSpace(p.stderr.String())})
-	} else if !p.told.Load() {
-		tell(peer.Event{Kind: peer.Fault, Text: fmt.Sprintf("the process has ended by itself: %v", p.err)})
+		record(peer.Event{Kind: crashed, Text: strings.TrimSpace(p.stderr.String())})
+	} else if !p.ending.Load() {
+		record(peer.Event{Kind: peer.Fault, Text: fmt.Sprintf("the process has ended by itself: %v", p.err)})
 	}
 }
 
@@ -194,7 +194,7 @@ func (p *process) drain(ctx context.Context, limit time.Duration) error {
 }
 
 func (p *process) close(ctx context.Context, linger time.Duration) error {
-	p.told.Store(true)
+	p.ending.Store(true)
 	if err := p.command(fmt.Sprint("close ", linger.Milliseconds())); err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (p *process) close(ctx context.Context, linger time.Duration) error {
 	return p.err
 }
 
-// await waits for something that the process was told to do.
+// await waits for the effect of a command.
 func (p *process) await(ctx context.Context, done <-chan struct{}, what string) error {
 	select {
 	case <-done:
@@ -220,7 +220,7 @@ func (p *process) await(ctx context.Context, done <-chan struct{}, what string) 
 }
 
 func (p *process) kill() error {
-	p.told.Store(true)
+	p.ending.Store(true)
 	if err := p.cmd.Process.Kill(); err != nil {
 		return err
 	}

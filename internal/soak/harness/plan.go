@@ -11,34 +11,34 @@ import (
 	"github.com/experimance/experimance-go/internal/soak/peer"
 )
 
-// Make is how a peer is made.
+// Make is the implementation of a peer.
 type Make string
 
-// The makes.
+// The implementations.
 const (
 	Local   Make = "local"   // a socket of this project in this process
 	Process Make = "process" // the same in a process of its own
 	Libzmq  Make = "libzmq"  // a socket of libzmq, in a process of its own
 )
 
-// Action is something that happens to a peer.
+// Action is an action on a peer.
 type Action string
 
-// The actions. A peer that has ended is started again.
+// The actions. After Kill, Close and Drain, the peer is started again.
 const (
 	Kill   Action = "kill"   // SIGKILL
 	Pause  Action = "pause"  // SIGSTOP, and SIGCONT after a time
 	Close  Action = "close"  // in good order
-	Drain  Action = "drain"  // and then close
-	Rejoin Action = "rejoin" // leave all endpoints, and join them again
+	Drain  Action = "drain"  // drain, and then close
+	Rejoin Action = "rejoin" // leave all endpoints and join them again
 )
 
 // PeerStep is one action of a plan.
 type PeerStep struct {
-	Wait   time.Duration // before it
+	Wait   time.Duration // before the action
 	Action Action
-	For    time.Duration // how long a pause lasts, or how long the peer is away
-	Limit  time.Duration // of a drain, and the linger time of a close
+	For    time.Duration // duration of a pause, or time until the peer is started again
+	Limit  time.Duration // time limit of Drain, or linger time of Close
 }
 
 // String describes the step.
@@ -50,7 +50,7 @@ func (s PeerStep) String() string {
 	return text
 }
 
-// PeerPlan is a peer and what happens to it.
+// PeerPlan is the plan of a peer.
 type PeerPlan struct {
 	Name   string
 	Make   Make
@@ -58,21 +58,21 @@ type PeerPlan struct {
 	Steps  []PeerStep
 }
 
-// GroupPlan is a few peers that talk to each other: each of Connecting to each of Binding.
+// GroupPlan is the plan of a group of peers. Each of Connecting connects to each of Binding.
 type GroupPlan struct {
 	Name                string
 	Transport           string // "tcp", "ipc" or "inproc"
 	Curve               bool
 	Binding, Connecting []*PeerPlan
 	SocketBuffer        int        // of the relays
-	Direct              bool       // there are no relays
+	Direct              bool       // without relays
 	Edges               []EdgePlan // for each of Connecting and each of Binding, in this order
 }
 
-// EdgePlan is what the relay between two peers does: several plans at once.
+// EdgePlan has the plans of the relay between two peers, which are played concurrently.
 type EdgePlan [][]relay.Step
 
-// Harmless reports whether the plan has no faults that may end a connection.
+// Harmless reports whether no fault of the plan ends connections.
 func (e EdgePlan) Harmless() bool {
 	for _, steps := range e {
 		if slices.ContainsFunc(steps, func(s relay.Step) bool { return s.Fault != relay.FaultSlow }) {
@@ -82,11 +82,11 @@ func (e EdgePlan) Harmless() bool {
 	return true
 }
 
-// RoundPlan is what happens in one round of a soak.
+// RoundPlan is the plan of a round.
 type RoundPlan struct {
 	Seed   uint64
 	Number int
-	Length time.Duration // of the part with faults
+	Length time.Duration // of the phase with faults
 	Groups []GroupPlan
 }
 
@@ -119,17 +119,17 @@ func (p RoundPlan) String() string {
 	return b.String()
 }
 
-// Limits says what plans may have.
+// Limits are the settings of NewPlan.
 type Limits struct {
-	Length time.Duration // of a round's part with faults, about
-	Groups int           // in a round
-	Makes  []Make        // of peers; one that is there twice is twice as likely
+	Length time.Duration // of the phase with faults, approximately
+	Groups int           // number of groups in a round
+	Makes  []Make        // implementations of peers; one that occurs twice is twice as likely
 }
 
-// pattern is two types of socket that talk to each other.
+// pattern is a pair of socket types.
 type pattern struct {
 	sends, receives string
-	several         bool // there may be several peers on each side
+	several         bool // each side may have several peers
 }
 
 var patterns = []pattern{
@@ -155,7 +155,11 @@ func NewPlan(seed uint64, number int, limits Limits) RoundPlan {
 
 func pick[T any](rng *rand.Rand, all ...T) T { return all[rng.IntN(len(all))] }
 
-// oneIn reports true once in n times.
+func pickMillis(rng *rand.Rand, all ...int) time.Duration {
+	return time.Duration(pick(rng, all...)) * time.Millisecond
+}
+
+// oneIn returns true with probability 1/n.
 func oneIn(rng *rand.Rand, n int) bool { return rng.IntN(n) == 0 }
 
 func newGroupPlan(rng *rand.Rand, limits Limits) GroupPlan {
@@ -168,7 +172,7 @@ func newGroupPlan(rng *rand.Rand, limits Limits) GroupPlan {
 		Name: pat.sends + " to " + pat.receives, Transport: pick(rng, transports...),
 		Curve: oneIn(rng, 3), SocketBuffer: pick(rng, 0, 0, 32<<10),
 	}
-	if pat.sends == "XPUB" && oneIn(rng, 2) { // and PUB with XSUB, or XPUB with SUB
+	if pat.sends == "XPUB" && oneIn(rng, 2) { // or PUB to XSUB, or XPUB to SUB
 		if oneIn(rng, 2) {
 			pat.sends = "PUB"
 		} else {
@@ -185,7 +189,7 @@ func newGroupPlan(rng *rand.Rand, limits Limits) GroupPlan {
 		binding, connecting = pick(rng, 1, 1, 2), pick(rng, 1, 1, 2, 3)
 	}
 	g.Direct = g.Transport == "inproc" || oneIn(rng, 4)
-	faulty := !oneIn(rng, 4) // and else everything must be exact
+	faulty := !oneIn(rng, 4) // otherwise no message may be lost
 	shared := peer.Config{
 		Shape: pick(rng, peer.Small, peer.Small, peer.Mixed, peer.Large, peer.Parts),
 		Rate:  pick(rng, 100, 1000, 1000, 5000, 20_000), SendHWM: pick(rng, 0, 0, 1, 10, 100), RecvHWM: pick(rng, 0, 0, 1, 10, 100),
@@ -194,12 +198,12 @@ func newGroupPlan(rng *rand.Rand, limits Limits) GroupPlan {
 		shared.Rate = pick(rng, 100, 1000)
 	}
 	if oneIn(rng, 2) {
-		shared.Heartbeat = pick[time.Duration](rng, 50, 200, 500) * time.Millisecond
-		shared.HeartbeatTimeout = pick[time.Duration](rng, 100, 200, 600) * time.Millisecond
+		shared.Heartbeat = pickMillis(rng, 50, 200, 500)
+		shared.HeartbeatTimeout = pickMillis(rng, 100, 200, 600)
 	}
 	slow := time.Duration(0)
 	if oneIn(rng, 2) {
-		slow = pick[time.Duration](rng, 5, 10, 20) * time.Millisecond
+		slow = pickMillis(rng, 5, 10, 20)
 	}
 	side := func(n int, kind string) (plans []*PeerPlan) {
 		for i := range n {
@@ -221,10 +225,10 @@ func newGroupPlan(rng *rand.Rand, limits Limits) GroupPlan {
 	g.Binding, g.Connecting = side(binding, bindType), side(connecting, connectType)
 	all := slices.Concat(g.Binding, g.Connecting)
 	if !slices.ContainsFunc(all, func(p *PeerPlan) bool { return p.Make != Libzmq }) {
-		g.Connecting[0].Make = Local // libzmq is not to be tested
+		g.Connecting[0].Make = Local // at least one peer must be of this project
 	}
 	if pat.receives == "REP" {
-		sparePeers(rng, all)
+		avoidMixups(rng, all)
 	}
 	if pat.sends == pat.receives {
 		g.Binding[0].Name, g.Connecting[0].Name = "pair-0", "pair-1"
@@ -240,7 +244,7 @@ func newGroupPlan(rng *rand.Rand, limits Limits) GroupPlan {
 	return g
 }
 
-// newFlags makes the flags of a socket.
+// newFlags returns random flags for a type of socket.
 func newFlags(rng *rand.Rand, kind string) (flags []peer.Flag) {
 	for _, f := range map[string][]peer.Flag{
 		"PUSH": {peer.Immediate}, "DEALER": {peer.Immediate}, "REQ": {peer.Immediate}, "ROUTER": {peer.Mandatory, peer.Handover},
@@ -253,25 +257,25 @@ func newFlags(rng *rand.Rand, kind string) (flags []peer.Flag) {
 	return flags
 }
 
-// sparePeers keeps REQ and REP from what libzmq does not do right. A REP of libzmq that connects sends a reply that it still has to
-// the next peer that it finds at the same endpoint, which a REQ notices only if it correlates; and it drops a reply without a
-// word if its queue is full, which a queue of one or a few messages may still seem to be when the last reply has left.
-func sparePeers(rng *rand.Rand, peers []*PeerPlan) {
-	libzmq := slices.ContainsFunc(peers, func(p *PeerPlan) bool { return p.Make == Libzmq && p.Config.Type == "REP" })
-	correlate := libzmq || oneIn(rng, 2)
+// avoidMixups keeps REQ sockets from replies that they cannot tell from the right one, or that never come. Behind a proxy, a
+// reply is routed by the identity, also to a later connection of the same REQ. A connected REP of libzmq sends the reply to a
+// broken connection to the next peer at the endpoint; and it silently drops a reply if its queue seems full.
+func avoidMixups(rng *rand.Rand, peers []*PeerPlan) {
+	mixup := slices.ContainsFunc(peers, func(p *PeerPlan) bool {
+		return p.Make == Libzmq && p.Config.Type == "REP" || slices.Contains(p.Config.Flags, peer.Proxy)
+	})
+	correlate := mixup || oneIn(rng, 2)
 	for _, p := range peers {
 		switch {
-		case p.Config.Type == "REQ":
-			if correlate {
-				p.Config.Flags = append(p.Config.Flags, peer.Correlate)
-			}
-		case p.Make == Libzmq:
+		case p.Config.Type == "REQ" && correlate:
+			p.Config.Flags = append(p.Config.Flags, peer.Correlate)
+		case p.Config.Type == "REP" && p.Make == Libzmq:
 			p.Config.SendHWM = 0
 		}
 	}
 }
 
-// newPeerSteps makes the plan of what happens to a peer, which is nothing half of the time.
+// newPeerSteps returns random actions on a peer: none with probability 1/2.
 func newPeerSteps(rng *rand.Rand, kind string, how Make, length time.Duration) (steps []PeerStep) {
 	if oneIn(rng, 2) {
 		return nil
@@ -290,16 +294,16 @@ func newPeerSteps(rng *rand.Rand, kind string, how Make, length time.Duration) (
 		s := PeerStep{Wait: upTo(rng, length/3), Action: pick(rng, actions...), For: upTo(rng, length/8)}
 		switch s.Action {
 		case Close:
-			s.Limit = pick[time.Duration](rng, 0, 100, 1000) * time.Millisecond
+			s.Limit = pickMillis(rng, 0, 100, 1000)
 		case Drain:
-			s.Limit = pick[time.Duration](rng, 100, 10_000, 10_000) * time.Millisecond
+			s.Limit = pickMillis(rng, 100, 10_000, 10_000)
 		}
 		steps = append(steps, s)
 	}
 	return steps
 }
 
-// newEdgePlan makes the plan of a relay, which is to do nothing a third of the time.
+// newEdgePlan returns random faults of a relay: none with probability 1/3 or more.
 func newEdgePlan(rng *rand.Rand, faulty bool, length time.Duration) (e EdgePlan) {
 	seed, n := rng.Uint64(), rng.IntN(6)
 	cfg := relay.PlanConfig{MaxWait: length / 4, MaxFor: length / 8}
@@ -310,13 +314,13 @@ func newEdgePlan(rng *rand.Rand, faulty bool, length time.Duration) (e EdgePlan)
 		return nil
 	}
 	e = EdgePlan{relay.NewPlan(seed, n, cfg)}
-	if oneIn(rng, 3) { // faults that overlap
+	if oneIn(rng, 3) { // overlapping faults
 		e = append(e, relay.NewPlan(seed+1, n, cfg))
 	}
 	return e
 }
 
-// upTo returns a time of at least a millisecond, in whole milliseconds.
+// upTo returns a random time between 1 ms and limit, in whole milliseconds.
 func upTo(rng *rand.Rand, limit time.Duration) time.Duration {
 	return time.Duration(1+rng.Int64N(max(limit.Milliseconds(), 1))) * time.Millisecond
 }

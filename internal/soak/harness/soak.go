@@ -1,9 +1,9 @@
-// Package harness plays a soak: rounds of sockets that send numbered messages to each other through relays that fail, while
-// peers are killed, paused, closed and started again. After each round it settles the books: every message that was accepted
-// was received, or told as dropped or unknown, or is known to have been destroyed by the harness itself.
+// Package harness runs a soak. In each round, groups of sockets send numbered messages to each other under
+// faults: relays cut, stall and slow down their connections, and peers are killed, paused, closed and
+// started again. At the end of the round the harness accounts for every message that was accepted.
 //
-// A [RoundPlan] depends on a seed and the round's number only, so that a round can be played again; the timing is another
-// each time. [Run] plays rounds one after the other, and the groups of a round at once.
+// A [RoundPlan] depends on a seed and the number of the round, so that a round can be repeated, with another
+// timing. [Run] runs the rounds one after the other, and the groups of a round concurrently.
 package harness
 
 import (
@@ -24,38 +24,38 @@ import (
 	"github.com/experimance/experimance-go/internal/soak/peer"
 )
 
-// Config says what Run does.
+// Config holds the settings of Run.
 type Config struct {
 	Seed   uint64
 	First  int           // number of the first round
-	Rounds int           // how many there are at most; 0 means any number
-	Time   time.Duration // after which no round begins; 0 means any time
+	Rounds int           // limit of rounds; 0 means no limit
+	Time   time.Duration // no round begins later; 0 means no limit
 	Limits Limits
 
-	PeerCommand   []string // runs peer.Serve with the arguments that follow
-	LibzmqCommand []string // runs libzmq/peer.c, built
+	PeerCommand   []string // a program that calls peer.Serve with its further arguments
+	LibzmqCommand []string // from BuildLibzmq
 
-	KeepGoing bool                 // after a round that fails
-	Report    func(r *RoundResult) // is called after each round; nil for nobody
+	KeepGoing bool                 // do not stop after a failed round
+	Report    func(r *RoundResult) // called after each round; may be nil
 }
 
-// RoundResult is what came of a round.
+// RoundResult is the result of a round.
 type RoundResult struct {
 	Plan  RoundPlan
 	Pairs []Pair
 
-	// Crashes are the last words of each peer of libzmq that has failed an assertion of its own. Its group has no pairs: it was
-	// broken off.
+	// Crashes has a message for each peer of libzmq that an internal error has aborted. Its group has
+	// no pairs.
 	Crashes []string
 
-	Log  []string // what was done, and when
-	Errs []error  // what went wrong
+	Log  []string // actions and faults, with their times
+	Errs []error
 }
 
 // Failed reports whether anything is wrong.
 func (r *RoundResult) Failed() bool { return len(r.Errs) > 0 }
 
-// String describes a round: the plan, what was done, all pairs and what is wrong.
+// String describes the round: its plan, its log, all pairs, and all errors.
 func (r *RoundResult) String() string {
 	var b strings.Builder
 	b.WriteString(r.Plan.String())
@@ -71,8 +71,8 @@ func (r *RoundResult) String() string {
 	return b.String()
 }
 
-// Run plays rounds until ctx ends, the time is up, all are played, or one has failed. It returns how many were played, and an
-// error if a round has failed.
+// Run runs rounds until ctx ends, Config.Time or Config.Rounds is reached, or a round fails. It returns the
+// number of rounds, and an error if a round has failed. A round that ctx interrupts does not count.
 func Run(ctx context.Context, cfg Config) (rounds int, err error) {
 	warmUp()
 	var failed []int
@@ -83,7 +83,7 @@ func Run(ctx context.Context, cfg Config) (rounds int, err error) {
 		}
 		r := play(ctx, &cfg, number)
 		if ctx.Err() != nil {
-			break // the round was broken off
+			break // the round was interrupted
 		}
 		rounds++
 		if cfg.Report != nil {
@@ -99,7 +99,7 @@ func Run(ctx context.Context, cfg Config) (rounds int, err error) {
 	return rounds, nil
 }
 
-// play plays one round.
+// play runs one round.
 func play(ctx context.Context, cfg *Config, number int) *RoundResult {
 	r := &RoundResult{Plan: NewPlan(cfg.Seed, number, cfg.Limits)}
 	before := usage()
@@ -108,7 +108,7 @@ func play(ctx context.Context, cfg *Config, number int) *RoundResult {
 		r.Errs = append(r.Errs, err)
 		return r
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // at worst it stays
+	defer func() { _ = os.RemoveAll(dir) }() // best effort
 	var (
 		bases atomic.Uint64
 		mu    sync.Mutex
@@ -146,7 +146,7 @@ func play(ctx context.Context, cfg *Config, number int) *RoundResult {
 	return r
 }
 
-// playGroup plays one group, and settles its accounts.
+// playGroup runs one group, and settles its accounts.
 func playGroup(ctx context.Context, plan GroupPlan, cfg *Config, dir string, bases *atomic.Uint64, busy *atomic.Int64, log func(string, ...any)) (
 	pairs []Pair, crashes []string, err error,
 ) {
@@ -173,7 +173,7 @@ func playGroup(ctx context.Context, plan GroupPlan, cfg *Config, dir string, bas
 		}
 	}
 	if failed == nil {
-		for _, f := range g.needless(time.Duration(busy.Load())) {
+		for _, f := range g.unexplained(time.Duration(busy.Load())) {
 			errs = append(errs, errors.New(f))
 		}
 	}
@@ -183,7 +183,7 @@ func playGroup(ctx context.Context, plan GroupPlan, cfg *Config, dir string, bas
 	return pairs, nil, err
 }
 
-// watch notes how long this process had to wait for the processor at most.
+// watch records the longest time that this process has waited for a processor.
 func watch(ctx context.Context, busy *atomic.Int64) {
 	const step = 10 * time.Millisecond
 	for begin := time.Now(); pause(ctx, step); begin = time.Now() {
@@ -191,22 +191,22 @@ func watch(ctx context.Context, busy *atomic.Int64) {
 	}
 }
 
-// resources are what a round must not leave behind.
+// resources are those that a round must release.
 type resources struct{ goroutines, descriptors int }
 
 func usage() resources {
-	open, _ := os.ReadDir("/proc/self/fd") // none elsewhere than on Linux
+	open, _ := os.ReadDir("/proc/self/fd") // empty on other systems than Linux
 	return resources{runtime.NumGoroutine(), len(open)}
 }
 
-// warmUp has the runtime open the descriptors that it opens once.
+// warmUp makes the runtime open its own descriptors.
 func warmUp() {
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
-		_ = l.Close() // nobody has connected
+		_ = l.Close() // without connections
 	}
 }
 
-// check waits until no more is in use than before.
+// check waits until no more resources are in use than before.
 func (before resources) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, margin)
 	defer cancel()
@@ -223,7 +223,7 @@ func (before resources) check(ctx context.Context) error {
 	}
 }
 
-// pause waits for a time, or until ctx ends. It reports whether ctx goes on.
+// pause waits for a time, or until ctx ends. It returns false if ctx has ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -235,8 +235,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// BuildLibzmq builds the peer of libzmq into a folder. It returns the command that runs it, or an error if there is no compiler or
-// no libzmq.
+// BuildLibzmq compiles the peer of libzmq into a folder, and returns its command. It fails without gcc or
+// libzmq.
 func BuildLibzmq(ctx context.Context, dir string) ([]string, error) {
 	source, program := filepath.Join(dir, "peer.c"), filepath.Join(dir, "peer")
 	if err := os.WriteFile(source, peer.LibzmqSource, 0o600); err != nil {

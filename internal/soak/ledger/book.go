@@ -1,5 +1,6 @@
-// Package ledger keeps the books of a soak: which numbered messages were accepted for sending, which were received, and how
-// the difference is explained. It does no I/O and starts no goroutines; a [Book] is not safe for concurrent use.
+// Package ledger does the accounting of a soak: it records which numbered messages were accepted for
+// sending and which were received, and explains the difference. It does no I/O and starts no
+// goroutines. A [Book] is not safe for concurrent use.
 package ledger
 
 import (
@@ -8,25 +9,25 @@ import (
 	"slices"
 )
 
-// Book is the record of one stream: messages that one socket numbered from 0 on, towards one receiver, or towards several of
-// which one gets each message.
+// Book records one stream: messages that one socket has numbered from 0 on, for one receiver, or for
+// several receivers if each message goes to one of them.
 type Book struct {
 	accepted uint64   // numbers below were accepted
-	open     bool     // the sender did not live to tell what else it had accepted
+	open     bool     // the sender was killed
 	seen     []uint64 // a bit for each number
 	received uint64
 	most     uint64 // one more than the highest number received
-	lanes    map[Lane]*order
-	twice    []uint64 // numbers that were received again
+	routes   map[Route]*order
+	twice    []uint64 // numbers of duplicates
 }
 
-// Lane is the way of messages that must keep their order: a connection of a receiver.
-type Lane struct {
+// Route is a connection of a receiver. It keeps the order of messages.
+type Route struct {
 	Receiver   string
-	Connection int // 0 if the receiver cannot tell its connections apart
+	Connection int // 0 if the receiver cannot distinguish its connections
 }
 
-// order is what is known of the messages that came over one lane.
+// order is the state of a route.
 type order struct {
 	last  uint64
 	wrong int // messages that came after one with a higher number
@@ -35,11 +36,12 @@ type order struct {
 // Accept records that the sender has accepted n messages so far.
 func (b *Book) Accept(n uint64) { b.accepted = max(b.accepted, n) }
 
-// Abandon records that the sender was killed: it may have accepted more than it has told.
-func (b *Book) Abandon() { b.open = true }
+// SenderKilled records that the sender was killed, so that it may have accepted more messages than it
+// has reported.
+func (b *Book) SenderKilled() { b.open = true }
 
-// Receive records that a message came over a lane.
-func (b *Book) Receive(lane Lane, number uint64) {
+// Receive records that a message was received over a route.
+func (b *Book) Receive(route Route, number uint64) {
 	for uint64(len(b.seen))*64 <= number {
 		b.seen = append(b.seen, 0)
 	}
@@ -50,12 +52,12 @@ func (b *Book) Receive(lane Lane, number uint64) {
 		b.twice = append(b.twice, number)
 	}
 	b.most = max(b.most, number+1)
-	if b.lanes == nil {
-		b.lanes = map[Lane]*order{}
+	if b.routes == nil {
+		b.routes = map[Route]*order{}
 	}
-	switch o := b.lanes[lane]; {
+	switch o := b.routes[route]; {
 	case o == nil:
-		b.lanes[lane] = &order{last: number}
+		b.routes[route] = &order{last: number}
 	case number < o.last:
 		o.wrong++
 	default:
@@ -63,7 +65,7 @@ func (b *Book) Receive(lane Lane, number uint64) {
 	}
 }
 
-// Sent returns how many messages are known to have been accepted.
+// Sent returns how many messages were accepted, as far as known.
 func (b *Book) Sent() uint64 {
 	if b.open {
 		return max(b.accepted, b.most)
@@ -71,10 +73,10 @@ func (b *Book) Sent() uint64 {
 	return b.accepted
 }
 
-// Received returns how many messages were received, each counted once.
+// Received returns how many different messages were received.
 func (b *Book) Received() uint64 { return b.received }
 
-// Missing returns the numbers that were accepted and not received, in order.
+// Missing returns the numbers of the messages that were accepted and not received, in order.
 func (b *Book) Missing() []uint64 {
 	var missing []uint64
 	for word := uint64(0); word*64 < b.Sent(); word++ {
@@ -91,7 +93,7 @@ func (b *Book) Missing() []uint64 {
 	return missing
 }
 
-// Gaps returns the missing numbers in runs without a received one between them.
+// Gaps returns the missing numbers, divided into runs of consecutive ones.
 func (b *Book) Gaps() [][]uint64 {
 	var gaps [][]uint64
 	missing := b.Missing()
@@ -106,13 +108,13 @@ func (b *Book) Gaps() [][]uint64 {
 	return gaps
 }
 
-// Order says which messages must have kept their order.
+// Order says which routes must have kept the order of messages.
 type Order struct {
-	Known   bool // those that a receiver got over a connection that it knows
-	Unknown bool // all others, of each receiver
+	Known   bool // those with a Connection
+	Unknown bool // those without
 }
 
-// Faults returns what can never be right.
+// Faults describes duplicates, messages that were never accepted, and messages out of order.
 func (b *Book) Faults(ordered Order) []string {
 	var faults []string
 	if len(b.twice) > 0 {
@@ -121,30 +123,30 @@ func (b *Book) Faults(ordered Order) []string {
 	if !b.open && b.most > b.accepted {
 		faults = append(faults, fmt.Sprintf("message %d received, but only %d were accepted", b.most-1, b.accepted))
 	}
-	for _, lane := range b.sortedLanes() {
+	for _, route := range b.sortedRoutes() {
 		must := ordered.Known
-		if lane.Connection == 0 {
+		if route.Connection == 0 {
 			must = ordered.Unknown
 		}
-		if o := b.lanes[lane]; o.wrong > 0 && must {
-			faults = append(faults, fmt.Sprintf("%d messages out of order at %s, connection %d", o.wrong, lane.Receiver, lane.Connection))
+		if o := b.routes[route]; o.wrong > 0 && must {
+			faults = append(faults, fmt.Sprintf("%d messages out of order at %s, connection %d", o.wrong, route.Receiver, route.Connection))
 		}
 	}
 	return faults
 }
 
-func (b *Book) sortedLanes() []Lane {
-	var lanes []Lane
-	for lane := range b.lanes {
-		lanes = append(lanes, lane)
+func (b *Book) sortedRoutes() []Route {
+	var routes []Route
+	for route := range b.routes {
+		routes = append(routes, route)
 	}
-	slices.SortFunc(lanes, func(x, y Lane) int {
+	slices.SortFunc(routes, func(x, y Route) int {
 		if x.Receiver != y.Receiver {
 			return slices.Compare([]string{x.Receiver}, []string{y.Receiver})
 		}
 		return x.Connection - y.Connection
 	})
-	return lanes
+	return routes
 }
 
 // head returns the first few numbers.

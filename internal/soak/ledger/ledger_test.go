@@ -18,7 +18,7 @@ func TestBook(t *testing.T) {
 	b.Accept(100) // an older report
 	for n := range uint64(200) {
 		if n != 0 && n != 63 && n != 64 && n != 65 && n != 199 {
-			b.Receive(ledger.Lane{Receiver: "a", Connection: 1}, n)
+			b.Receive(ledger.Route{Receiver: "a", Connection: 1}, n)
 		}
 	}
 	if b.Sent() != 200 || b.Received() != 195 {
@@ -39,8 +39,8 @@ func TestBook(t *testing.T) {
 func TestBookFaults(t *testing.T) {
 	t.Parallel()
 	type order = ledger.Order
-	all, unknown := order{true, true}, ledger.Lane{Receiver: "a"}
-	one, other := ledger.Lane{Receiver: "a", Connection: 1}, ledger.Lane{Receiver: "a", Connection: 2}
+	all, unknown := order{true, true}, ledger.Route{Receiver: "a"}
+	one, other := ledger.Route{Receiver: "a", Connection: 1}, ledger.Route{Receiver: "a", Connection: 2}
 	for _, tt := range []struct {
 		name    string
 		ordered ledger.Order
@@ -54,7 +54,7 @@ func TestBookFaults(t *testing.T) {
 		{"order cannot be known", order{Known: true}, func(b *ledger.Book) { b.Receive(unknown, 3); b.Receive(unknown, 2) }, ""},
 		{"another connection", all, func(b *ledger.Book) { b.Receive(one, 3); b.Receive(other, 2) }, ""},
 		{"never accepted", order{}, func(b *ledger.Book) { b.Receive(one, 10) }, "message 10 received, but only 10 were accepted"},
-		{"accepted by a sender that was killed", order{}, func(b *ledger.Book) { b.Receive(one, 10); b.Abandon() }, ""},
+		{"accepted by a sender that was killed", order{}, func(b *ledger.Book) { b.Receive(one, 10); b.SenderKilled() }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -74,8 +74,8 @@ func TestBookOfKilled(t *testing.T) {
 	t.Parallel()
 	var b ledger.Book
 	b.Accept(2)
-	b.Abandon()
-	b.Receive(ledger.Lane{}, 4)
+	b.SenderKilled()
+	b.Receive(ledger.Route{}, 4)
 	if diff := cmp.Diff([]uint64{0, 1, 2, 3}, b.Missing()); diff != "" || b.Sent() != 5 {
 		t.Errorf("%d sent: %s", b.Sent(), diff)
 	}
@@ -101,18 +101,18 @@ func TestSettle(t *testing.T) {
 		},
 		{
 			"bytes cover the smallest, and a break one in part",
-			ledger.Account{Sent: 9, Received: 3, Missing: []uint64{50, 10, 99, 10, 99, 20}, Destroyed: 40, Breaks: 1},
+			ledger.Account{Sent: 9, Received: 3, Missing: []uint64{50, 10, 99, 10, 99, 20}, RelayBytes: 40, RelayBreaks: 1},
 			ledger.Balance{Sent: 9, Received: 3, Relay: 4, Unaccounted: 2},
 		},
 		{
 			"nothing covers it",
-			ledger.Account{Sent: 4, Received: 3, Missing: []uint64{50}, Destroyed: 49},
+			ledger.Account{Sent: 4, Received: 3, Missing: []uint64{50}, RelayBytes: 49},
 			ledger.Balance{Sent: 4, Received: 3, Unaccounted: 1},
 		},
 		{
-			"inside processes, and libzmq's doing",
-			ledger.Account{Sent: 9, Received: 1, Absent: 1, Killed: 1, Missing: []uint64{9, 8, 7, 6, 5, 4}, Inside: 9, LibzmqEnds: 1, Libzmq: true},
-			ledger.Balance{Sent: 9, Received: 1, Absent: 1, Killed: 3, Libzmq: 4},
+			"unread processes, and libzmq's doing",
+			ledger.Account{Sent: 9, Received: 1, Unsubscribed: 1, Killed: 1, Missing: []uint64{9, 8, 7, 6, 5, 4}, UnreadBytes: 9, LibzmqBreaks: 1, Libzmq: true},
+			ledger.Balance{Sent: 9, Received: 1, Unsubscribed: 1, Killed: 3, Libzmq: 4},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -132,22 +132,22 @@ func TestBalanceAddsUp(t *testing.T) {
 		a := ledger.Account{
 			Received: small.Draw(t, "received"), Missing: rapid.SliceOfN(rapid.Uint64Range(1, 100), 0, 50).Draw(t, "missing"),
 			Dropped: small.Draw(t, "dropped"), Unconfirmed: small.Draw(t, "unconfirmed"), Discarded: small.Draw(t, "discarded"),
-			Unwanted: small.Draw(t, "unwanted"), Absent: small.Draw(t, "absent"), Killed: small.Draw(t, "killed"),
-			Destroyed: 10 * small.Draw(t, "destroyed"), Breaks: small.Draw(t, "breaks"),
-			Inside: 10 * small.Draw(t, "inside"), LibzmqBytes: 10 * small.Draw(t, "libzmq"),
+			NotCopied: small.Draw(t, "notCopied"), Unsubscribed: small.Draw(t, "absent"), Killed: small.Draw(t, "killed"),
+			RelayBytes: 10 * small.Draw(t, "destroyed"), RelayBreaks: small.Draw(t, "breaks"),
+			UnreadBytes: 10 * small.Draw(t, "unread"), LibzmqBytes: 10 * small.Draw(t, "libzmq"),
 		}
-		a.Sent = a.Received + a.Absent + a.Killed + uint64(len(a.Missing))
+		a.Sent = a.Received + a.Unsubscribed + a.Killed + uint64(len(a.Missing))
 		before := slices.Clone(a.Missing)
 		b := a.Settle()
-		sum := b.Received + b.Dropped + b.Unconfirmed + b.Discarded + b.Absent + b.Relay + b.Killed + b.Libzmq + b.Unaccounted
+		sum := b.Received + b.Dropped + b.Unconfirmed + b.Discarded + b.Unsubscribed + b.Relay + b.Killed + b.Libzmq + b.Unaccounted
 		if sum != a.Sent {
 			t.Fatalf("%v adds up to %d", b, sum)
 		}
 		if !slices.Equal(before, a.Missing) {
 			t.Fatal("the account has changed")
 		}
-		bytes := a.Destroyed + a.Inside + a.LibzmqBytes
-		counts := a.Unwanted + a.Dropped + a.Unconfirmed + a.Discarded + a.Breaks
+		bytes := a.RelayBytes + a.UnreadBytes + a.LibzmqBytes
+		counts := a.NotCopied + a.Dropped + a.Unconfirmed + a.Discarded + a.RelayBreaks
 		if explained := uint64(len(a.Missing)) - b.Unaccounted; explained > counts+bytes {
 			t.Fatalf("%d explained, by %d and %d bytes", explained, counts, bytes)
 		}

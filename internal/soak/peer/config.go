@@ -10,20 +10,20 @@ import (
 	"github.com/experimance/experimance-go/zmq"
 )
 
-// Config is what one socket of a soak is and does.
+// Config holds the settings of a peer.
 type Config struct {
 	Type     string   // of the socket
 	Bind     string   // endpoint; "" for none
 	Connect  []string // endpoints
 	Identity string
 
-	// Base numbers this life of the peer among all lives of the soak. Its streams are Base<<32 for what it sends of its own
-	// accord, and Base<<32 | base of the peer that asked for what it sends in reply.
+	// Base is the number of this instance of the peer, unique in a round. The number of its own stream
+	// is Base<<32, and that of its stream of replies to another peer is Base<<32 | Base of that peer.
 	Base uint64
 
 	Shape Shape
-	Rate  int           // messages a second, of its own accord; 0 means none
-	Slow  time.Duration // how long the receiver rests after each 64 messages
+	Rate  int           // messages a second of its own stream; 0 means none
+	Slow  time.Duration // pause of the receiver after each 64 messages
 	Calls Calls
 
 	SendHWM, RecvHWM            int // messages; 0 is the default
@@ -34,20 +34,20 @@ type Config struct {
 	SecretKey, PublicKey, ServerKey string
 }
 
-// Calls is how a socket of this project sends and receives.
+// Calls selects the methods for sending and receiving of a socket of this project.
 type Calls string
 
-// The ways.
+// The methods.
 const (
 	One   Calls = "one"   // Send and Recv
 	Batch Calls = "batch" // SendEach and RecvEach, if the socket has them and messages have one frame
 	Loop  Calls = "loop"  // SendZeroCopy and Messages, likewise
 )
 
-// Flag is something about a socket that is so or not. But for Proxy, they are those of zmq.Config.
+// Flag is a setting that is on or off. All but Proxy are named after the fields of zmq.Config.
 type Flag string
 
-// The flags. A REQ of libzmq correlates and a ROUTER of libzmq is mandatory in any case.
+// The flags. A REQ of libzmq always correlates, and a ROUTER of libzmq is always mandatory.
 const (
 	Immediate Flag = "immediate"
 	Mandatory Flag = "mandatory"
@@ -59,7 +59,7 @@ const (
 
 func (c Config) has(f Flag) bool { return slices.Contains(c.Flags, f) }
 
-// Args is the configuration as arguments of a process.
+// Args returns the settings as arguments of a process.
 func (c Config) Args() []string {
 	args := []string{"type=" + c.Type}
 	add := func(name, value string) {
@@ -139,7 +139,7 @@ func ParseArgs(args []string) (c Config, err error) {
 	return c, nil
 }
 
-// linger is the linger time of a socket that leaves an endpoint. Close is given another one.
+// linger is the linger time of Disconnect and Unbind.
 const linger = 5 * time.Second
 
 // socket returns the settings of the socket.

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// EventKind is what a peer tells.
+// EventKind is a kind of event.
 type EventKind string
 
-// The kinds of event. A process of a peer writes each on a line, as String has it.
+// The kinds of event. The process of a peer writes one event a line, in the form of Event.String.
 const (
-	Ready   EventKind = "ready"   // the socket is open; Text is the endpoint that it has bound
-	Sent    EventKind = "sent"    // of Stream, messages below Number were accepted
-	Got     EventKind = "got"     // message Number of Stream was received over Connection, 0 if that is not known
-	Lost    EventKind = "lost"    // the reply to a request will not come; the socket has told so
-	Stopped EventKind = "stopped" // nothing more is sent of its own accord
-	Drained EventKind = "drained" // the socket was drained; Text says why it could not be to the end, if so
+	Ready   EventKind = "ready"   // the socket is open; Text is its bound endpoint
+	Sent    EventKind = "sent"    // the messages of Stream with numbers below Number were accepted
+	Got     EventKind = "got"     // message Number of Stream was received over Connection, 0 if unknown
+	Lost    EventKind = "lost"    // the socket has reported that a request will have no reply
+	Stopped EventKind = "stopped" // the peer's own stream has ended
+	Drained EventKind = "drained" // Drain has returned; Text is its error
 	Joined  EventKind = "joined"  // the socket has left its endpoints, and joined them again
-	Closed  EventKind = "closed"  // the socket is closed; Text has its counters, as Counters.String does, if it has any
-	Fault   EventKind = "fault"   // something is wrong; Text says what
+	Closed  EventKind = "closed"  // the socket is closed; Text is Counters.String, or "" for libzmq
+	Fault   EventKind = "fault"   // Text says what is wrong
 )
 
-// Event is what a peer tells.
+// Event is a report of a peer.
 type Event struct {
 	Kind       EventKind
 	Stream     uint64
@@ -31,7 +31,7 @@ type Event struct {
 	Text       string
 }
 
-// String is the event as a line.
+// String returns the event as a line.
 func (e Event) String() string {
 	switch e.Kind {
 	case Sent:
@@ -72,16 +72,16 @@ func ParseEvent(line string) (e Event, err error) {
 	return e, nil
 }
 
-// Counters are what a socket of this project says of itself when it is closed.
+// Counters are the statistics of a closed socket of this project.
 type Counters struct {
 	Sent, Dropped, Unconfirmed, Discarded uint64
-	Connections                           uint64 // whose handshake has succeeded
-	Silent                                uint64 // of these, ended because nothing came from the peer for too long
+	Connections                           uint64 // with a completed handshake
+	Silent                                uint64 // those that a heartbeat has ended
 }
 
 const countersFormat = "sent=%d dropped=%d unconfirmed=%d discarded=%d connections=%d silent=%d"
 
-// String is the counters as a text, for an Event.
+// String returns the counters as the Text of an Event.
 func (c Counters) String() string {
 	return fmt.Sprintf(countersFormat, c.Sent, c.Dropped, c.Unconfirmed, c.Discarded, c.Connections, c.Silent)
 }

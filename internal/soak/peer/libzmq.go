@@ -2,7 +2,7 @@ package peer
 
 import _ "embed"
 
-// LibzmqSource is the program in C whose sockets are those of libzmq.
+// LibzmqSource is the source of a peer in C that uses libzmq.
 //
 //go:embed libzmq/peer.c
 var LibzmqSource []byte

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Shape is what the messages of a stream look like. Frames and sizes depend on the stream and the message's number only, so
-// that whoever knows these knows the message. libzmq/peer.c has the same rules.
+// Shape is the shape of the messages of a stream. The frames of a message are a function of its
+// stream and number, so that a receiver can verify them. libzmq/peer.c has the same function.
 type Shape string
 
 // The shapes.
@@ -19,7 +19,8 @@ const (
 	Parts Shape = "parts" // one to four frames, mostly up to 256 bytes each, sometimes none
 )
 
-// headerSize is the size of what the first frame begins with: stream, number, size of all frames, how many frames.
+// headerSize is the size of the header of the first frame: stream, number, size of all frames, and
+// number of frames.
 const headerSize = 24
 
 // Sizes returns the sizes of a message's frames.
@@ -54,10 +55,10 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// WireSize returns how many bytes a message of these frames takes on the wire.
+// WireSize returns the size of a message on the wire.
 func WireSize(sizes []int, curve bool) (size uint64) {
 	for _, n := range sizes {
-		if curve { // the command's name, a nonce, a box with its flags
+		if curve { // command name, nonce, authenticator, flags
 			n += 8 + 8 + 16 + 1
 		}
 		size += uint64(n) + 2
@@ -85,10 +86,10 @@ func build(shape Shape, stream, number uint64) [][]byte {
 	return frames
 }
 
-// fill is the byte that a frame is filled with.
+// fill returns the byte that fills a frame.
 func fill(number uint64, frame int) byte { return byte(number*31 + uint64(frame)) }
 
-// parse returns the stream and the number of a message. It fails if the message is not as it was built.
+// parse returns the stream and the number of a message. It fails if the message is damaged.
 func parse(shape Shape, frames [][]byte) (stream, number uint64, err error) {
 	if len(frames) == 0 || len(frames[0]) < headerSize {
 		return 0, 0, fmt.Errorf("a message of %d frames without a header", len(frames))

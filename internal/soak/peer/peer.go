@@ -1,13 +1,16 @@
-// Package peer has the sockets of a soak: they send numbered messages and tell which they have received. [Open] makes one in
-// this process, [Serve] runs one as a process of its own, and libzmq/peer.c is a program that does the same with libzmq.
+// Package peer has the sockets of a soak. They send numbered messages, and report the messages that they
+// send and receive. [Open] opens a socket in this process, [Serve] runs one in a process of its own, and
+// libzmq/peer.c is a program that does the same with libzmq.
 //
-// What a socket does depends on its type. PUSH, PUB, XPUB, DEALER, REQ and PAIR send of their own accord, from Begin to Stop. ROUTER
-// and REP answer each message with one of their own. A REQ sends the next request when the last one was answered, or given up.
+// A PUSH, PUB, XPUB, DEALER, REQ or PAIR sends a stream of messages from Begin to Stop. A REQ sends the
+// next request when it has the reply to the last one, or an error instead. A ROUTER or REP replies to
+// each message with a message of its own.
 //
 // # Concurrency
 //
-// A peer has a goroutine that receives, one that sends of its own accord, and one that counts the socket's events; Close waits
-// for all of them. They call the function that was given to Open, which must therefore not call the peer's methods.
+// A peer has one goroutine that receives, one that sends its own stream, and one that counts the events
+// of the socket. Close waits for all of them. They call the function given to Open, which must not call
+// methods of the peer.
 package peer
 
 import (
@@ -25,7 +28,7 @@ import (
 	"github.com/experimance/experimance-go/zmq"
 )
 
-// socket is what all types have in common.
+// socket has the methods that all types have.
 type socket interface {
 	Bind(endpoint string) (string, error)
 	Unbind(resolved string) error
@@ -92,34 +95,34 @@ func newSocket(kind string, cfg zmq.Config) (socket, error) {
 	return nil, fmt.Errorf("no socket type %q", kind)
 }
 
-// Peer is an open socket that does its part in a soak.
+// Peer is an open socket of a soak.
 type Peer struct {
 	cfg    Config
-	tell   func(Event)
+	report func(Event)
 	socket socket
 	ready  string
 
 	receiving context.Context // ends when the socket is closed
 	end       context.CancelFunc
-	sending   context.Context // ends with Stop
+	sending   context.Context // ends at Stop
 	stop      context.CancelFunc
 	received  sync.WaitGroup
 	sent      sync.WaitGroup
 
 	events   chan zmq.Event
 	counted  chan struct{}
-	counters Counters // of the goroutine that counts; final when counted is closed
+	counters Counters // of the counting goroutine, until counted is closed
 
-	replies map[uint64]uint64 // how many there are on each stream; the receiving goroutine's
+	replies map[uint64]uint64 // how many were sent to each stream; of the receiving goroutine
 }
 
-// eventRoom is how many events may wait to be counted.
+// eventRoom is the capacity of the channel for events of the socket.
 const eventRoom = 1024
 
-// Open opens a socket and begins to receive. tell is called with each event, by several goroutines at once.
-func Open(cfg Config, tell func(Event)) (*Peer, error) {
+// Open opens a socket and begins to receive. report is called with each event, also concurrently.
+func Open(cfg Config, report func(Event)) (*Peer, error) {
 	p := &Peer{
-		cfg: cfg, tell: tell, events: make(chan zmq.Event, eventRoom), counted: make(chan struct{}), replies: map[uint64]uint64{},
+		cfg: cfg, report: report, events: make(chan zmq.Event, eventRoom), counted: make(chan struct{}), replies: map[uint64]uint64{},
 	}
 	zcfg, err := cfg.socket(p.events)
 	if err != nil {
@@ -161,7 +164,7 @@ func (p *Peer) join() (err error) {
 	return nil
 }
 
-// Rejoin leaves all endpoints, and joins them again. It tells Joined.
+// Rejoin leaves all endpoints and joins them again. It reports Joined.
 func (p *Peer) Rejoin() {
 	leave := func() error {
 		if p.ready != "" {
@@ -184,13 +187,13 @@ func (p *Peer) Rejoin() {
 	if err != nil {
 		p.fault("rejoin: %v", err)
 	}
-	p.tell(Event{Kind: Joined})
+	p.report(Event{Kind: Joined})
 }
 
-// Endpoint returns the endpoint that the socket has bound; "" for none.
+// Endpoint returns the bound endpoint, or an empty string.
 func (p *Peer) Endpoint() string { return p.ready }
 
-// Begin has the peer send of its own accord, if its type does that. It is called once at most.
+// Begin starts the peer's own stream, if its type has one. It may be called once.
 func (p *Peer) Begin() {
 	s, ok := p.socket.(sender)
 	switch {
@@ -202,15 +205,15 @@ func (p *Peer) Begin() {
 	}
 }
 
-// Stop ends what Begin has begun, and returns when nothing more is sent of the peer's own accord. A REQ waits for the reply to
-// its last request until ctx ends.
+// Stop ends the peer's own stream, and returns when the last call of Send has returned. A REQ also waits
+// for its last reply, until ctx ends.
 func (p *Peer) Stop(ctx context.Context) {
 	p.stop()
 	defer context.AfterFunc(ctx, p.end)()
 	p.sent.Wait()
 }
 
-// Drain drains the socket, if its type has that, until ctx ends. It tells Drained.
+// Drain drains the socket, if its type can be drained, until ctx ends. It reports Drained.
 func (p *Peer) Drain(ctx context.Context) {
 	e := Event{Kind: Drained}
 	if d, ok := p.socket.(drainer); ok {
@@ -218,11 +221,11 @@ func (p *Peer) Drain(ctx context.Context) {
 			e.Text = err.Error()
 		}
 	}
-	p.tell(e)
+	p.report(e)
 }
 
-// Close closes the socket, which sends what it has queued for a time, and returns when all goroutines have ended. The last
-// event is Closed. Its error is always nil.
+// Close closes the socket with a linger time, and returns when all goroutines have ended. It reports
+// Closed as the last event. It always returns nil.
 func (p *Peer) Close(linger time.Duration) error {
 	p.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), linger)
@@ -231,7 +234,7 @@ func (p *Peer) Close(linger time.Duration) error {
 	p.end()
 	p.sent.Wait()
 	p.received.Wait()
-	close(p.events) // nothing comes from a closed socket
+	close(p.events) // a closed socket sends none
 	<-p.counted
 	st := p.socket.Stats()
 	if st.EventsDropped > 0 {
@@ -242,15 +245,16 @@ func (p *Peer) Close(linger time.Duration) error {
 	}
 	p.counters.Sent, p.counters.Dropped, p.counters.Unconfirmed = st.MessagesSent, st.Dropped, st.Unconfirmed
 	p.counters.Discarded = st.Discarded
-	p.tell(Event{Kind: Closed, Text: p.counters.String()})
+	p.report(Event{Kind: Closed, Text: p.counters.String()})
 	return nil
 }
 
 func (p *Peer) fault(format string, args ...any) {
-	p.tell(Event{Kind: Fault, Text: fmt.Sprintf(format, args...)})
+	p.report(Event{Kind: Fault, Text: fmt.Sprintf(format, args...)})
 }
 
-// count counts the socket's events. Each connection whose handshake succeeded is told to have ended, and why.
+// count counts the events of the socket. It reports a Fault unless each connection has one event for its
+// end, with a cause.
 func (p *Peer) count() {
 	defer close(p.counted)
 	ended := uint64(0)
@@ -273,10 +277,10 @@ func (p *Peer) count() {
 	}
 }
 
-// own is the stream of what is sent of the peer's own accord.
+// own returns the number of the peer's own stream.
 func (p *Peer) own() uint64 { return p.cfg.Base << 32 }
 
-// pace lets a sender send at the configured rate, in bursts.
+// pace limits the rate of a sender, which sends in bursts.
 type pace struct {
 	*time.Ticker
 	burst int
@@ -290,7 +294,8 @@ func newPace(rate int) *pace {
 	return &pace{Ticker: time.NewTicker(burstTime), burst: max(1, rate*int(burstTime/time.Millisecond)/1000)}
 }
 
-// next waits for the next burst if the last one is over. It returns how many messages may be sent, 0 if ctx has ended.
+// next returns how many messages the sender may send. If there are none, it waits for the next burst. It
+// returns 0 if ctx has ended.
 func (p *pace) next(ctx context.Context) int {
 	if p.left > 0 {
 		return p.left
@@ -303,7 +308,7 @@ func (p *pace) next(ctx context.Context) int {
 	return p.left
 }
 
-// send sends messages of the peer's own accord.
+// send sends the peer's own stream.
 func (p *Peer) send(s sender) {
 	stream, number := p.own(), uint64(0)
 	pace := newPace(p.cfg.Rate)
@@ -316,12 +321,12 @@ func (p *Peer) send(s sender) {
 		n, err := p.sendSome(s, stream, number, n)
 		pace.left -= n
 		if number += uint64(n); n > 0 {
-			p.tell(Event{Kind: Sent, Stream: stream, Number: number})
+			p.report(Event{Kind: Sent, Stream: stream, Number: number})
 		}
 		switch {
 		case err == nil:
 		case errors.Is(err, zmq.ErrWouldDrop):
-			pace.left = 0 // tried again with the next burst
+			pace.left = 0 // try again with the next burst
 		default:
 			if p.sending.Err() == nil {
 				p.fault("send: %v", err)
@@ -331,10 +336,10 @@ func (p *Peer) send(s sender) {
 	}
 }
 
-// slowAfter is how many messages a slow receiver receives before it rests.
+// slowAfter is the number of messages between two pauses of a slow receiver.
 const slowAfter = 64
 
-// batch is how many messages are sent or received with one call at most.
+// batch is the largest number of messages in one call.
 const batch = 16
 
 // sendSome sends up to n messages, and returns how many were accepted.
@@ -373,11 +378,11 @@ func (p *Peer) request(req *zmq.Req) {
 			return
 		}
 		pace.left--
-		p.tell(Event{Kind: Sent, Stream: stream, Number: number + 1})
+		p.report(Event{Kind: Sent, Stream: stream, Number: number + 1})
 		m, err := req.Recv(p.receiving)
 		switch {
 		case errors.Is(err, zmq.ErrPeerGone):
-			p.tell(Event{Kind: Lost})
+			p.report(Event{Kind: Lost})
 		case err != nil:
 			if !p.over(err) {
 				p.fault("reply: %v", err)
@@ -393,26 +398,26 @@ func (p *Peer) request(req *zmq.Req) {
 	}
 }
 
-// label is the frame that goes before the reply to a request.
+// label is the first frame of a reply: the number of the request.
 func label(number uint64) []byte { return binary.BigEndian.AppendUint64(nil, number) }
 
-// take tells of a message that was received.
+// take verifies a received message and reports it.
 func (p *Peer) take(frames [][]byte, connection int) (stream, number uint64) {
 	stream, number, err := parse(p.cfg.Shape, frames)
 	if err != nil {
 		p.fault("%v", err)
 	}
-	p.tell(Event{Kind: Got, Stream: stream, Number: number, Connection: connection})
+	p.report(Event{Kind: Got, Stream: stream, Number: number, Connection: connection})
 	return stream, number
 }
 
-// receive receives until the socket is closed, and answers if the socket's type does that.
+// receive receives, and replies if the type of the socket does, until the socket is closed.
 func (p *Peer) receive(r receiver) {
 	connections := map[*zmq.Peer]int{}
 	n := 0
 	handle := func(m *zmq.Message) {
 		connection := 0
-		if from := m.Peer(); from.Address != "" { // over inproc all connections of a publisher have one Peer
+		if from := m.Peer(); from.Address != "" { // over inproc, all connections of a publisher share one Peer
 			if connections[from] == 0 {
 				connections[from] = len(connections) + 1
 			}
@@ -434,7 +439,7 @@ func (p *Peer) receive(r receiver) {
 	}
 }
 
-// over reports whether a call has failed because the socket is closed or drained.
+// over reports whether err is the error of a closed or drained socket.
 func (p *Peer) over(err error) bool {
 	return p.receiving.Err() != nil || errors.Is(err, zmq.ErrClosed) || errors.Is(err, zmq.ErrDrained)
 }
@@ -476,7 +481,7 @@ func (p *Peer) receiveAll(r receiver, handle func(*zmq.Message)) error {
 	}
 }
 
-// handle tells of a message, and answers it.
+// handle reports a message, and replies to it.
 func (p *Peer) handle(frames [][]byte, connection int) {
 	switch p.cfg.Type {
 	case "XPUB": // a subscription
@@ -492,7 +497,8 @@ func (p *Peer) handle(frames [][]byte, connection int) {
 	}
 }
 
-// answer sends the next message of the stream of answers to another stream, behind a frame that leads or belongs to it.
+// answer sends the next message of the stream of replies to another stream. The first frame is the routing
+// id or the label.
 func (p *Peer) answer(asked uint64, before []byte) {
 	stream, number := p.own()|asked>>32, p.replies[asked]
 	frames := append([][]byte{before}, build(p.cfg.Shape, stream, number)...)
@@ -500,7 +506,7 @@ func (p *Peer) answer(asked uint64, before []byte) {
 	switch {
 	case err == nil:
 		p.replies[asked] = number + 1
-		p.tell(Event{Kind: Sent, Stream: stream, Number: number + 1})
+		p.report(Event{Kind: Sent, Stream: stream, Number: number + 1})
 	case !errors.Is(err, zmq.ErrUnroutable) && !p.over(err):
 		p.fault("answer: %v", err)
 	}

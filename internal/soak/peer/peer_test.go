@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -266,7 +267,7 @@ func TestServe(t *testing.T) {
 func serve(t *testing.T, args []string, commands string, want error) (lines []string) {
 	t.Helper()
 	var out bytes.Buffer
-	if err := peer.Serve(args, strings.NewReader(commands), &out); err != want {
+	if err := peer.Serve(args, strings.NewReader(commands), &out); !errors.Is(err, want) {
 		t.Errorf("%q: %v, want %v", commands, err, want)
 	}
 	for s := bufio.NewScanner(&out); s.Scan(); {

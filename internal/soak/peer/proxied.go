@@ -8,7 +8,8 @@ import (
 	"github.com/experimance/experimance-go/zmq"
 )
 
-// proxied is a socket behind a proxy: the frontend faces the peers, and the backend the socket, over inproc.
+// proxied is a socket behind a proxy. The frontend has the peers, and the backend is connected to the
+// socket over inproc.
 type proxied struct {
 	socket   // the frontend
 	backend  socket
@@ -17,11 +18,11 @@ type proxied struct {
 	sender   // inner; nil if it does not send
 	proxy    *zmq.Proxy
 	end      context.CancelFunc
-	ended    chan struct{} // closed when the proxy has ended, and err set
+	ended    chan struct{} // closed when the proxy has ended and err is set
 	err      error
 }
 
-// newProxied makes a socket of a type behind a proxy: a PULL, a SUB or a REP.
+// newProxied opens a PULL, a SUB or a REP behind a proxy.
 func newProxied(cfg Config, zcfg zmq.Config) (socket, error) {
 	front, back := "PULL", "PUSH"
 	switch cfg.Type {
@@ -66,7 +67,7 @@ func newProxied(cfg Config, zcfg zmq.Config) (socket, error) {
 	return p, nil
 }
 
-// closeAll closes sockets at once.
+// closeAll closes sockets without lingering.
 func closeAll(sockets []socket) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -77,11 +78,11 @@ func closeAll(sockets []socket) error {
 	return errors.Join(errs...)
 }
 
-// Drain hands out what is on its way to the frontend and to the socket.
+// Drain drains the frontend and then the socket.
 func (p *proxied) Drain(ctx context.Context) error {
 	err := p.socket.(drainer).Drain(ctx)
 	if _, streams := p.backend.(*zmq.Push); !streams || err != nil {
-		p.end() // an XPUB cannot be drained, nor a DEALER without an end to the answers: what the proxy has in hand is lost
+		p.end() // an XPUB cannot be drained, and a DEALER not to an end: the proxy may lose a message
 	}
 	<-p.ended
 	_ = p.backend.Shutdown(ctx) // always nil
@@ -95,8 +96,8 @@ func (p *proxied) Shutdown(ctx context.Context) error {
 	return errors.Join(p.socket.Shutdown(ctx), p.backend.Shutdown(ctx), p.inner.Shutdown(ctx))
 }
 
-// Stats returns the counters of all sockets as if they were one. What was lost between the frontend and the socket counts as
-// discarded.
+// Stats adds up the counters of all sockets. A message that was lost between the frontend and the socket
+// counts as discarded.
 func (p *proxied) Stats() zmq.Stats {
 	front, back, inner := p.socket.Stats(), p.backend.Stats(), p.inner.Stats()
 	st := inner

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// Serve runs a peer as a process. It reads commands, one a line: "begin", "stop", "rejoin", "drain" with a time limit in milliseconds, and
-// "close" with the linger time, after which it returns; and writes events, one a line. It returns an error when the input ends
-// before.
+// Serve runs a peer as a process. It reads commands, one a line: "begin", "stop", "rejoin", "drain" with a
+// time limit in milliseconds, and "close" with the linger time in milliseconds. It writes events, one a
+// line. It returns nil after "close", and an error if the input ends before.
 func Serve(args []string, in io.Reader, out io.Writer) error {
 	cfg, err := ParseArgs(args)
 	if err != nil {
 		return err
 	}
 	w := &lineWriter{out: bufio.NewWriter(out)}
-	p, err := Open(cfg, w.tell)
+	p, err := Open(cfg, w.report)
 	if err != nil {
 		return err
 	}
-	w.tell(Event{Kind: Ready, Text: p.Endpoint()})
+	w.report(Event{Kind: Ready, Text: p.Endpoint()})
 	var stops sync.WaitGroup
 	linger, err := obey(p, bufio.NewScanner(in), func() { // a REQ may have to be closed to stop
 		stops.Go(func() {
 			p.Stop(context.Background())
-			w.tell(Event{Kind: Stopped})
+			w.report(Event{Kind: Stopped})
 		})
 	})
 	_ = p.Close(linger) // always nil
@@ -37,7 +37,7 @@ func Serve(args []string, in io.Reader, out io.Writer) error {
 	return err
 }
 
-// obey obeys commands until one is to close the peer, and returns its linger time.
+// obey executes commands until "close", and returns the linger time.
 func obey(p *Peer, lines *bufio.Scanner, stop func()) (linger time.Duration, err error) {
 	for lines.Scan() {
 		command, value, _ := strings.Cut(lines.Text(), " ")
@@ -70,15 +70,15 @@ func obey(p *Peer, lines *bufio.Scanner, stop func()) (linger time.Duration, err
 	return 0, io.ErrUnexpectedEOF
 }
 
-// lineWriter writes events. A process may be killed at any time, so each is written at once.
+// lineWriter writes each event at once, because the process may be killed at any time.
 type lineWriter struct {
 	mu  sync.Mutex
 	out *bufio.Writer
 }
 
-func (w *lineWriter) tell(e Event) {
+func (w *lineWriter) report(e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fmt.Fprintln(w.out, e)
-	_ = w.out.Flush() // fails if nobody reads any more: the input ends then too
+	_ = w.out.Flush() // fails if the other end is closed, which ends the input too
 }

@@ -17,14 +17,14 @@ import (
 
 // Whatever befalls a connection: what arrives is the beginning of what was sent, and what is missing of that which the sender's
 // system takes for delivered was destroyed by the relay, which says so.
-func TestDestroyedByPlans(t *testing.T) {
+func TestLostByPlans(t *testing.T) {
 	t.Parallel()
 	overEach(t, func(t *testing.T, scheme string) {
 		for seed := range uint64(20) {
 			r, client, server := connected(t, scheme, relay.Config{SocketBuffer: 32 << 10})
 			var wg sync.WaitGroup
-			lanes := []*flow{{from: client, to: server}, {from: server, to: client}}
-			for _, f := range lanes {
+			streams := []*flow{{from: client, to: server}, {from: server, to: client}}
+			for _, f := range streams {
 				wg.Go(f.send)
 				wg.Go(f.receive)
 			}
@@ -37,12 +37,12 @@ func TestDestroyedByPlans(t *testing.T) {
 			}
 			wg.Wait()
 			s := ended(t, r)
-			for i, l := range []relay.LaneStats{s.ToTarget, s.ToClient} {
-				f := lanes[i]
-				if f.wrong || f.received > l.Passed || l.Passed > l.Taken {
+			for i, l := range []relay.StreamStats{s.ToTarget, s.ToClient} {
+				f := streams[i]
+				if f.wrong || f.received > l.Forwarded || l.Forwarded > l.Received {
 					t.Errorf("seed %d: received %d (wrong: %v) of %+v", seed, f.received, f.wrong, l)
 				}
-				if f.acknowledged > f.received+l.Destroyed {
+				if f.acknowledged > f.received+l.Lost {
 					t.Errorf("seed %d: %d acknowledged, %d received, and %+v", seed, f.acknowledged, f.received, l)
 				}
 			}
@@ -66,7 +66,7 @@ func TestResetDoesNotOvertake(t *testing.T) {
 		if b, err := io.ReadAll(other); len(b) != len(sent) || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%d bytes, %v, want %d and a reset", len(b), err, len(sent))
 		}
-		if got := ended(t, r); got.End != "reset by peer" || got.ToTarget.Destroyed+got.ToClient.Destroyed > 0 {
+		if got := ended(t, r); got.End != relay.ResetByPeer || got.ToTarget.Lost+got.ToClient.Lost > 0 {
 			t.Errorf("%+v, want nothing destroyed", got)
 		}
 	}
