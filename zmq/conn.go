@@ -207,6 +207,12 @@ func (c *conn) run(ctx context.Context) error {
 		p.in.q.removeSource(c)
 	}
 	<-written
+	if s.parts && !p.out.isDraining() { // nothing new for this peer while its last messages settle
+		s.pat.detach(p)
+		if !p.keeps() {
+			s.abandon(p)
+		}
+	}
 	c.settle()
 
 	c.leave()

@@ -159,6 +159,9 @@ func TestGrowthCost(t *testing.T) {
 
 // What is kept for a message that is not whole is at most about twice what has arrived of it.
 func TestGrowthHeld(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector takes a multiple of the memory that is measured")
+	}
 	const arrived = 40 << 20
 	shapes := map[string][][]byte{
 		"one frame":    of(1, 64<<20),
@@ -197,6 +200,9 @@ func TestGrowthHeld(t *testing.T) {
 // A connection that has carried a large message and is idle keeps no memory of that size, at either
 // end.
 func TestGrowthIdle(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector takes a multiple of the memory that is measured")
+	}
 	overWires(t, func(t *testing.T, endpoint string, s secured) {
 		const size = 64 << 20
 		zmq.DropFreeSlabs()

@@ -248,12 +248,13 @@ func TestReaderAndReference(t *testing.T) {
 					stream = stream[:rapid.IntRange(0, len(stream)).Draw(rt, "length")]
 				}
 				limit := rapid.SampledFrom([]int{256 << 20, 1 << 20, 300_000, 5000, 100}).Draw(rt, "limit")
-				random := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
+				seed := rapid.Uint64().Draw(rt, "seed")
+				pieces, releasing := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1)) // of two goroutines
 				most := rapid.SampledFrom([]int{10, 1000, 5000, 100_000, 1 << 30}).Draw(rt, "largest piece")
 				most = max(most, len(stream)/20_000)
-				piece := func() int { return 1 + random.IntN(most) }
+				piece := func() int { return 1 + pieces.IntN(most) }
 				releases := rapid.IntRange(0, 2).Draw(rt, "release none, some, all")
-				release := func() bool { return random.IntN(2) < releases }
+				release := func() bool { return releasing.IntN(2) < releases }
 				compare(t, rt, Config{MaxMessageSize: int64(limit)}, stream, sealed, piece, release)
 			})
 		})

@@ -22,6 +22,7 @@ type socket struct {
 	sink bool // the socket sends no messages, so that there is nothing to linger for
 
 	waits       bool    // Send waits for room, and drops nothing
+	parts       bool    // a peer that has ended is of no use, even if something may still come from it
 	lends       lending // to receivers
 	publishes   bool    // peers may send subscriptions
 	self        *Peer   // what inproc peers know of a socket that publishes
@@ -118,6 +119,7 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 	s.publishes = kind == "PUB" || kind == "XPUB"
 	s.self = s.describe()
 	s.lends = lendingOf(kind, s.cfg.Conflate)
+	s.parts = !slices.Contains([]string{"REQ", "REP", "PAIR"}, kind) // these hold a turn, or a place, for the peer
 	s.waits = kind == "PUSH" || kind == "DEALER" || kind == "REQ" || kind == "PAIR"
 	s.zmtp = zmtp.Config{SocketType: kind, Identity: s.cfg.Identity, Timeout: s.cfg.HandshakeTimeout}
 	if cfg.Security != nil {

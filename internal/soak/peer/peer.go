@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/experimance/experimance-go/zmq"
@@ -111,6 +112,7 @@ type Peer struct {
 
 	events   chan zmq.Event
 	counted  chan struct{}
+	closing  sync.Once
 	counters Counters // of the counting goroutine, until counted is closed
 
 	replies map[uint64]uint64 // how many were sent to each stream; of the receiving goroutine
@@ -184,6 +186,10 @@ func (p *Peer) Rejoin() {
 	if err == nil {
 		err = p.join()
 	}
+	for wait := time.Millisecond; errors.Is(err, syscall.EADDRINUSE) && wait < time.Second; wait *= 2 {
+		time.Sleep(wait) // a process that is being started has the old descriptor for a moment
+		err = p.join()
+	}
 	if err != nil {
 		p.fault("rejoin: %v", err)
 	}
@@ -225,8 +231,13 @@ func (p *Peer) Drain(ctx context.Context) {
 }
 
 // Close closes the socket with a linger time, and returns when all goroutines have ended. It reports
-// Closed as the last event. It always returns nil.
+// Closed as the last event. It may be called any number of times, and always returns nil.
 func (p *Peer) Close(linger time.Duration) error {
+	p.closing.Do(func() { p.close(linger) })
+	return nil
+}
+
+func (p *Peer) close(linger time.Duration) {
 	p.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), linger)
 	defer cancel()
@@ -246,7 +257,6 @@ func (p *Peer) Close(linger time.Duration) error {
 	p.counters.Sent, p.counters.Dropped, p.counters.Unconfirmed = st.MessagesSent, st.Dropped, st.Unconfirmed
 	p.counters.Discarded = st.Discarded
 	p.report(Event{Kind: Closed, Text: p.counters.String()})
-	return nil
 }
 
 func (p *Peer) fault(format string, args ...any) {
