@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/experimance/experimance-go/internal/soak/ledger"
 	"github.com/experimance/experimance-go/internal/soak/peer"
@@ -16,7 +15,7 @@ type books struct {
 	g *group
 
 	mu        sync.Mutex
-	last      time.Time            // of the last event
+	changes   int                  // how many events there were
 	instances map[uint64]*instance // by base
 	streams   map[uint64]uint64    // how many messages of each were accepted
 	books     map[bookKey]*ledger.Book
@@ -34,7 +33,7 @@ type bookKey struct {
 
 func newBooks(g *group) *books {
 	return &books{
-		g: g, last: time.Now(), instances: map[uint64]*instance{}, streams: map[uint64]uint64{}, books: map[bookKey]*ledger.Book{},
+		g: g, instances: map[uint64]*instance{}, streams: map[uint64]uint64{}, books: map[bookKey]*ledger.Book{},
 		bytes: map[[2]string]uint64{}, lost: map[string]uint64{},
 	}
 }
@@ -46,7 +45,7 @@ func (b *books) add(l *instance) {
 	l.slot.instances = append(l.slot.instances, l)
 	l.number = len(l.slot.instances)
 	b.instances[l.base] = l
-	b.last = time.Now()
+	b.changes++
 }
 
 // update changes the state of an instance.
@@ -54,7 +53,7 @@ func (b *books) update(change func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change()
-	b.last = time.Now()
+	b.changes++
 }
 
 // record records an event of an instance.
@@ -63,10 +62,10 @@ func (b *books) record(l *instance, e peer.Event) {
 	defer b.mu.Unlock()
 	switch e.Kind {
 	case peer.Sent:
-		b.last = time.Now()
+		b.changes++
 		b.streams[e.Stream] = max(b.streams[e.Stream], e.Number)
 	case peer.Got:
-		b.last = time.Now()
+		b.changes++
 		b.got(l, e)
 	case peer.Lost:
 		b.lost[l.slot.plan.Name]++
@@ -117,11 +116,18 @@ func (b *books) fault(l *instance, format string, args ...any) {
 	b.faults = append(b.faults, fmt.Sprintf("%s: %s", l.name(), fmt.Sprintf(format, args...)))
 }
 
-// since returns the time since the last message was sent or received.
-func (b *books) since() time.Duration {
+// progress returns how many events there were, and whether all accepted messages were received.
+func (b *books) progress() (changes int, complete bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return time.Since(b.last)
+	for _, s := range b.g.slots {
+		for _, book := range b.of(s, b.g.side(!s.binds)) {
+			if book.Received() < book.Sent() {
+				return b.changes, false
+			}
+		}
+	}
+	return b.changes, true
 }
 
 // of returns the books of a sender. If each receiver gets every message, there is one for each receiver.
@@ -163,40 +169,17 @@ func (b *books) of(sender *slot, receivers []*slot) map[bookKey]*ledger.Book {
 func (b *books) account(sender *slot, receivers []*slot) (a ledger.Account, faults []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	libzmq := sender.plan.Make == Libzmq
-	clean := !slices.ContainsFunc(sender.instances, func(l *instance) bool { return l.killed || l.early })
-	single := true // no more than one connection to each receiver
+	clean := sender.ends() == 0 // nothing has happened that makes a sender of libzmq lose messages
+	single := true              // no more than one connection to each receiver
 	for _, r := range receivers {
-		e := b.g.traffic(sender, r)
-		single = single && e.connections <= 1
-		clean = clean && e.connections <= 1 && e.broken == 0
-		a.RelayBytes += e.lost
-		a.RelayBreaks += e.lossy
-		unread := e.forwarded - min(e.forwarded, b.bytes[[2]string{sender.plan.Name, r.plan.Name}])
-		ends := uint64(0)
-		for _, l := range r.instances {
-			if l.killed || l.early {
-				ends++
-			}
-			a.Discarded += l.counters.Discarded
-		}
-		if !e.known && b.g.plan.Transport != "inproc" { // over inproc, Discarded is exact
-			unread = unbounded
-		}
-		switch {
-		case ends > 0:
-			clean = false
-			a.UnreadBytes += unread
-			a.UnreadEnds += ends
-		case r.plan.Make == Libzmq && e.broken > 0:
-			a.LibzmqBytes += unread
-			a.LibzmqBreaks += e.broken
-		}
-		a.Unconfirmed += b.lost[r.plan.Name]
+		t := b.g.traffic(sender, r)
+		single = single && t.connections <= 1
+		clean = clean && t.connections <= 1 && t.broken == 0 && r.ends() == 0
+		b.losses(&a, t, sender, r)
 	}
+	a.Libzmq = sender.plan.Make == Libzmq && (!clean || b.g.copies())
 	// The messages for a lost peer go to another one, where they may be behind newer ones.
 	ordered := ledger.Order{Known: single || b.g.copies() || !sender.binds && len(receivers) == 1, Unknown: single}
-	a.Libzmq = libzmq && (!clean || b.g.copies())
 	for key, book := range b.of(sender, receivers) {
 		l := b.instances[key.stream>>32]
 		a.Sent += book.Sent()
@@ -204,12 +187,12 @@ func (b *books) account(sender *slot, receivers []*slot) (a ledger.Account, faul
 		for _, f := range book.Faults(ordered) {
 			faults = append(faults, fmt.Sprintf("%s, stream %d %s: %s", l.name(), key.stream, key.receiver, f))
 		}
-		b.missing(&a, l, key, book)
+		b.missing(&a, l, key, book, len(receivers))
 	}
 	for _, l := range sender.instances {
 		a.Dropped += l.counters.Dropped
 		a.Unconfirmed += l.counters.Unconfirmed
-		if b.g.copies() && l.reported {
+		if b.g.copies() && l.countsCopies(len(receivers)) {
 			n, err := b.notCopied(l, len(receivers))
 			a.NotCopied += n
 			if err != nil {
@@ -222,13 +205,52 @@ func (b *books) account(sender *slot, receivers []*slot) (a ledger.Account, faul
 	return a, faults
 }
 
+// losses adds to an account what may have been lost between a sender and a receiver.
+func (b *books) losses(a *ledger.Account, t traffic, sender, r *slot) {
+	a.RelayBytes += t.lost
+	a.RelayBreaks += t.lossy
+	a.Unconfirmed += b.lost[r.plan.Name]
+	for _, l := range r.instances {
+		a.Discarded += l.counters.Discarded
+	}
+	unread := t.forwarded - min(t.forwarded, b.bytes[[2]string{sender.plan.Name, r.plan.Name}])
+	if !t.known && b.g.plan.Transport != "inproc" { // over inproc, Discarded is exact
+		unread = unbounded
+	}
+	switch broken := t.broken + sender.ends(); {
+	case r.ends() > 0:
+		a.UnreadBytes += unread
+		a.UnreadEnds += r.ends()
+	case r.plan.Make == Libzmq && broken > 0: // it discards unread data at the end of a connection
+		a.LibzmqBytes += unread
+		a.LibzmqBreaks += broken
+	}
+}
+
+// ends returns how many instances have ended, or left their endpoints, before the end of the round. The
+// books' mu is held.
+func (s *slot) ends() (n uint64) {
+	for _, l := range s.instances {
+		if l.killed || l.early {
+			n++
+		}
+	}
+	return n
+}
+
+// countsCopies reports whether the statistics of a publisher have exactly one copy for each subscriber: not
+// after a reconnection, because the old connection may still have been there.
+func (l *instance) countsCopies(receivers int) bool {
+	return l.reported && l.counters.Connections <= uint64(receivers)
+}
+
 // unbounded stands for an unknown number of bytes.
 const unbounded = 1 << 62
 
 // missing adds the missing messages of a book to an account.
-func (b *books) missing(a *ledger.Account, l *instance, key bookKey, book *ledger.Book) {
+func (b *books) missing(a *ledger.Account, l *instance, key bookKey, book *ledger.Book, receivers int) {
 	gaps := book.Gaps()
-	if b.g.copies() && !l.reported {
+	if b.g.copies() && !l.countsCopies(receivers) {
 		gaps = b.present(a, key, gaps)
 	}
 	for _, gap := range gaps {

@@ -242,21 +242,30 @@ func (g *group) each(slots []*slot, do func(*slot) error) error {
 	return errors.Join(errs...)
 }
 
-// awaitIdle waits until no more messages arrive.
+// awaitIdle waits until no more messages arrive. It counts ticks instead of time, because the peers on a
+// busy machine do not run all the time.
 func (g *group) awaitIdle(ctx context.Context) error {
-	enough := 400 * time.Millisecond
+	const tick, briefly = 50 * time.Millisecond, 4
+	enough := 40
 	for _, e := range g.plan.Edges {
 		for _, s := range slices.Concat(e...) {
 			if s.Fault == relay.FaultPartition { // the systems retransmit with a delay
-				enough = max(enough, 4*s.For)
+				enough = max(enough, int(4*s.For/tick))
 			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, idleTime)
 	defer cancel()
-	for g.books.since() < enough {
-		if !pause(ctx, enough/10) {
+	last, _ := g.books.progress()
+	for idle := 0; idle < enough; idle++ {
+		if !pause(ctx, tick) {
 			return fmt.Errorf("messages came for longer than %v: %w", idleTime, ctx.Err())
+		}
+		switch changes, complete := g.books.progress(); {
+		case changes != last:
+			last, idle = changes, 0
+		case complete && idle >= briefly:
+			return nil
 		}
 	}
 	return nil
