@@ -224,7 +224,7 @@ func (p *Peer) Drain(ctx context.Context) {
 	e := Event{Kind: Drained}
 	if d, ok := p.socket.(drainer); ok {
 		if err := d.Drain(ctx); err != nil {
-			e.Text = err.Error()
+			e.Text = strings.ReplaceAll(err.Error(), "\n", "; ") // an event is a line
 		}
 	}
 	p.report(e)
