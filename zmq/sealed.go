@@ -157,12 +157,11 @@ func (c *sealedConn) advance() {
 
 // fill reads more sealed bytes.
 func (c *sealedConn) fill() error {
-	limit := 0
+	makeSpace := c.makeSpace
 	if c.frame >= ownRaw {
-		limit = c.makeOwnSpace()
-	} else {
-		limit = c.makeSpace()
+		makeSpace = c.makeOwnSpace
 	}
+	limit := makeSpace()
 	n, err := c.Conn.Read(c.raw.b[c.end:limit])
 	c.end += n
 	switch {
