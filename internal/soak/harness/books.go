@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/experimance/experimance-go/internal/soak/ledger"
@@ -21,6 +22,7 @@ type books struct {
 	books     map[bookKey]*ledger.Book
 	bytes     map[[2]string]uint64 // sizes of the received messages on the wire, by sender and receiver
 	lost      map[string]uint64    // requests reported to have no reply, by slot
+	recent    map[*slot][]string   // the last events
 	faults    []string
 	crashes   []string // of libzmq
 }
@@ -34,7 +36,7 @@ type bookKey struct {
 func newBooks(g *group) *books {
 	return &books{
 		g: g, instances: map[uint64]*instance{}, streams: map[uint64]uint64{}, books: map[bookKey]*ledger.Book{},
-		bytes: map[[2]string]uint64{}, lost: map[string]uint64{},
+		recent: map[*slot][]string{}, bytes: map[[2]string]uint64{}, lost: map[string]uint64{},
 	}
 }
 
@@ -60,6 +62,7 @@ func (b *books) update(change func()) {
 func (b *books) record(l *instance, e peer.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.remember(l, e)
 	switch e.Kind {
 	case peer.Sent:
 		b.changes++
@@ -86,6 +89,22 @@ func (b *books) record(l *instance, e peer.Event) {
 	case crashed:
 		b.g.log("%s: libzmq has crashed: %s", l.name(), e.Text)
 		b.crashes = append(b.crashes, e.Text)
+	}
+}
+
+// remember keeps an event for the log of a failure. mu is held.
+func (b *books) remember(l *instance, e peer.Event) {
+	const most = 8
+	recent := append(b.recent[l.slot], fmt.Sprintf("%s: %v", l.name(), e))
+	b.recent[l.slot] = recent[max(0, len(recent)-most):]
+}
+
+// logRecent logs the last events of each peer.
+func (b *books) logRecent() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.g.slots {
+		b.g.log("last events: %s", strings.Join(b.recent[s], "; "))
 	}
 }
 

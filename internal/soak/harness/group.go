@@ -566,8 +566,10 @@ func (g *group) logTraffic() {
 // unexplained describes connections that have ended although the group has had no faults. It returns
 // nothing if this machine was too busy for the heartbeats. Disconnections by libzmq do not count.
 func (g *group) unexplained(busy time.Duration) (faults []string) {
+	const slack = 500 * time.Millisecond // a peer in another process may have to wait for the processor as well
 	for _, s := range g.slots {
-		if len(s.plan.Steps) > 0 || s.plan.Config.Heartbeat > 0 && busy > s.plan.Config.HeartbeatTimeout/4 {
+		cfg := s.plan.Config
+		if len(s.plan.Steps) > 0 || cfg.Heartbeat > 0 && (cfg.HeartbeatTimeout < slack || busy > cfg.HeartbeatTimeout/4) {
 			return nil
 		}
 	}

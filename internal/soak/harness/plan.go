@@ -258,18 +258,20 @@ func newFlags(rng *rand.Rand, kind string) (flags []peer.Flag) {
 }
 
 // avoidMixups keeps REQ sockets from replies that they cannot tell from the right one, or that never come. Behind a proxy, a
-// reply is routed by the identity, also to a later connection of the same REQ. A connected REP of libzmq sends the reply to a
-// broken connection to the next peer at the endpoint; and it silently drops a reply if its queue seems full.
+// reply is routed by the identity, also to a later connection of the same REQ. For a REP of libzmq, see docs/soak.md.
 func avoidMixups(rng *rand.Rand, peers []*PeerPlan) {
-	mixup := slices.ContainsFunc(peers, func(p *PeerPlan) bool {
-		return p.Make == Libzmq && p.Config.Type == "REP" || slices.Contains(p.Config.Flags, peer.Proxy)
-	})
-	correlate := mixup || oneIn(rng, 2)
+	isLibzmq := func(p *PeerPlan) bool { return p.Make == Libzmq && p.Config.Type == "REP" }
+	libzmq := slices.ContainsFunc(peers, isLibzmq)
+	proxy := slices.ContainsFunc(peers, func(p *PeerPlan) bool { return slices.Contains(p.Config.Flags, peer.Proxy) })
+	correlate := libzmq || proxy || oneIn(rng, 2)
 	for _, p := range peers {
-		switch {
-		case p.Config.Type == "REQ" && correlate:
+		if p.Config.Type == "REQ" && correlate {
 			p.Config.Flags = append(p.Config.Flags, peer.Correlate)
-		case p.Config.Type == "REP" && p.Make == Libzmq:
+		}
+		if p.Config.Type == "REQ" && libzmq {
+			p.Config.Identity = ""
+		}
+		if isLibzmq(p) {
 			p.Config.SendHWM = 0
 		}
 	}

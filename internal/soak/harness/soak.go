@@ -179,6 +179,7 @@ func playGroup(ctx context.Context, plan GroupPlan, cfg *Config, dir string, bas
 	}
 	if err = errors.Join(errs...); err != nil {
 		g.logTraffic()
+		g.books.logRecent()
 	}
 	return pairs, nil, err
 }
