@@ -249,16 +249,20 @@ func TestReaderAndReference(t *testing.T) {
 				}
 				limit := rapid.SampledFrom([]int{256 << 20, 1 << 20, 300_000, 5000, 100}).Draw(rt, "limit")
 				seed := rapid.Uint64().Draw(rt, "seed")
-				pieces, releasing := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1)) // of two goroutines
 				most := rapid.SampledFrom([]int{10, 1000, 5000, 100_000, 1 << 30}).Draw(rt, "largest piece")
-				most = max(most, len(stream)/20_000)
-				piece := func() int { return 1 + pieces.IntN(most) }
 				releases := rapid.IntRange(0, 2).Draw(rt, "release none, some, all")
-				release := func() bool { return releasing.IntN(2) < releases }
+				piece, release := chances(seed, max(most, len(stream)/20_000), releases)
 				compare(t, rt, Config{MaxMessageSize: int64(limit)}, stream, sealed, piece, release)
 			})
 		})
 	}
+}
+
+// chances returns functions for play: one that makes pieces of up to most bytes, and one that
+// releases none (0), half (1) or all (2) of the messages. Two goroutines may use them.
+func chances(seed uint64, most, releases int) (piece func() int, release func() bool) {
+	pieces, releasing := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
+	return func() int { return 1 + pieces.IntN(most) }, func() bool { return releasing.IntN(2) < releases }
 }
 
 // compare checks that a reader makes of a stream what cutUp does.
@@ -291,9 +295,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(bytes.Join([][]byte{{1, 0}, wire.AppendPing(nil, 0, nil), wire.AppendCommand(nil, "X", make([]byte, 300)), {0, 0, 4, 0, 1}}, nil), uint16(1), uint64(1), true)
 	f.Add(append(wire.AppendHeader(nil, wire.FlagMore, 5000), make([]byte, 6000)...), uint16(700), uint64(1), false)
 	f.Fuzz(func(t *testing.T, stream []byte, most uint16, seed uint64, sealed bool) {
-		random := rand.New(rand.NewPCG(seed, 0))
-		piece := func() int { return 1 + random.IntN(int(most)+1) }
-		release := func() bool { return random.IntN(2) == 0 }
+		piece, release := chances(seed, int(most)+1, 1)
 		compare(t, t, Config{MaxMessageSize: 100_000}, stream, sealed, piece, release)
 	})
 }
