@@ -262,7 +262,9 @@ func (r *reader) finish(end error) error {
 func (r *reader) scan() error {
 	r.full = false
 	for more := true; more && r.err == nil; {
-		r.skim()
+		if r.pos < r.end && r.slab.b[r.pos] <= wire.FlagMore {
+			r.skim()
+		}
 		more, r.err = r.frame()
 	}
 	r.deliver()
@@ -272,19 +274,49 @@ func (r *reader) scan() error {
 // runLength is after how many messages a run is handed over, so that the receiver has something to do meanwhile.
 const runLength = 256
 
-// skim passes over short messages of one frame, as fast as possible, as long as nothing else comes.
+// skim passes short frames as fast as possible, as long as nothing else comes.
 func (r *reader) skim() {
-	if r.phase != between || r.c.p.in == nil || r.c.p.s.publishes || r.limit < 2+255 {
+	if r.phase > inMessage || r.c.p.in == nil || r.c.p.s.publishes || r.limit < 2+255 {
 		return
 	}
-	b, pos, n := r.slab.b[:r.end], r.pos, min(r.room, runLength-r.count)
-	for n > 0 && pos+2 <= len(b) && b[pos] == 0 && pos+2+int(b[pos+1]) <= len(b) {
-		pos += 2 + int(b[pos+1])
-		n--
-		r.count++
-		r.room--
+	b, pos, next := r.slab.b[:r.end], r.pos, r.next
+	n, within, most := min(r.room, runLength-r.count), r.phase == inMessage, r.limit-int64(r.aside.size)
+	before := n
+	for n > 0 && pos+2 <= len(b) && b[pos] <= wire.FlagMore {
+		end := pos + 2 + int(b[pos+1])
+		if end > len(b) {
+			break
+		}
+		if b[pos] == 0 && !within { // a message of one frame
+			pos, next = end, end
+			n--
+			continue
+		}
+		more := b[pos] != 0
+		if int64(end-next) > most || !more && r.aside.size > 0 {
+			break
+		}
+		pos, within = end, more
+		if !more {
+			r.ended(end - next)
+			next = end
+			n--
+		}
 	}
-	r.pos, r.next = pos, pos
+	r.pos, r.next = pos, next
+	r.count += before - n
+	r.room -= before - n
+	if within {
+		r.phase = inMessage
+	} else {
+		r.phase = between
+	}
+}
+
+// ended notes the size of a message that is whole.
+func (r *reader) ended(size int) {
+	r.last = size
+	r.trust = max(r.trust, size)
 }
 
 // frame passes the next frame, or what is there of its body. It reports false if more must arrive
@@ -394,8 +426,7 @@ func (r *reader) message() (bool, error) {
 			return false, nil
 		}
 	}
-	r.last = r.size()
-	r.trust = max(r.trust, r.last)
+	r.ended(r.size())
 	r.phase, r.cuts = between, 0
 	if r.aside.size > 0 && !r.compact() {
 		r.deliverJoined()
