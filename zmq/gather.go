@@ -1,6 +1,10 @@
 package zmq
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/experimance/experimance-go/internal/wire"
+)
 
 // Memory for a message grows as the message arrives. A message that the peer is trusted with gets a
 // slab of its size at once (fill tells when). Of any other one, full slabs are put aside without a
@@ -49,13 +53,19 @@ func (g *gather) join(dst, rest []byte) []byte {
 
 // appendLarge appends src to dst in steps, between which the goroutine can be preempted. It could
 // not be while it makes one large copy, and the garbage collector, which large messages call for,
-// would spin all the while to stop it.
+// would spin all the while to stop it. A copy of 1 MiB is still made in the way that is best for
+// large ones.
 func appendLarge(dst, src []byte) []byte {
-	const step = 64 << 10
+	const step = 1 << 20
 	for len(src) > step {
 		dst, src = appendStep(dst, src[:step]), src[step:]
 	}
 	return append(dst, src...)
+}
+
+// appendFrame appends a frame to dst.
+func appendFrame(dst []byte, flags byte, body []byte) []byte {
+	return appendLarge(wire.AppendHeader(dst, flags, len(body)), body)
 }
 
 // appendStep is not inlined because goroutines are preempted where a function is called.

@@ -471,7 +471,7 @@ func appendFrames(dst []byte, frames [][]byte) []byte {
 		if i < last {
 			flags = wire.FlagMore
 		}
-		dst = append(wire.AppendHeader(dst, flags, len(f)), f...)
+		dst = appendFrame(dst, flags, f)
 	}
 	return dst
 }

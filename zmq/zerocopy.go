@@ -18,7 +18,7 @@ func shared(frames [][]byte) segment {
 	slab := newSlab(encodedSize(frames[:last]) + wire.MaxHeader)
 	b := slab.b[:0]
 	for _, f := range frames[:last] {
-		b = append(wire.AppendHeader(b, wire.FlagMore, len(f)), f...)
+		b = appendFrame(b, wire.FlagMore, f)
 	}
 	return segment{b: wire.AppendHeader(b, 0, len(frames[last])), slab: slab, n: 1, tail: frames[last]}
 }
@@ -29,7 +29,7 @@ func (seg segment) joined() segment {
 		return seg
 	}
 	slab := newSlab(seg.size())
-	b := append(append(slab.b[:0], seg.b...), seg.tail...)
+	b := appendLarge(append(slab.b[:0], seg.b...), seg.tail)
 	seg.slab.release(1)
 	return segment{b: b, slab: slab, n: seg.n}
 }

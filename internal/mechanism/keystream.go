@@ -55,8 +55,18 @@ func (k *keystream) head(count uint64) *[headSize]byte {
 
 // xorTail does what salsa.XORKeyStream does, from the block after the head on.
 func (k *keystream) xorTail(dst, src []byte, count uint64) {
-	xorFrom(dst, src, &k.key, count, headSize/blockSize)
+	block := uint64(headSize / blockSize)
+	for ; len(src) > unpreempted; block += unpreempted / blockSize {
+		xorFrom(dst[:unpreempted], src[:unpreempted], &k.key, count, block)
+		dst, src = dst[unpreempted:], src[unpreempted:]
+	}
+	xorFrom(dst, src, &k.key, count, block)
 }
+
+// unpreempted is how many bytes are encrypted or authenticated with one call. The goroutine can
+// hardly be preempted within it, and the garbage collector, which large frames call for, would spin
+// all the while.
+const unpreempted = 64 << 10
 
 // deriveKey is HSalsa20.
 func deriveKey(dst *[32]byte, nonce *[16]byte, key *[32]byte) {
@@ -77,12 +87,11 @@ func authentic(tag *[boxOverhead]byte, secret []byte, head *[headSize]byte) bool
 	return mac.Verify(tag[:])
 }
 
-// feed gives mac the secret in steps, since the goroutine cannot be preempted within one.
+// feed gives mac the secret.
 func feed(mac *poly1305.MAC, secret []byte) {
-	const step = 64 << 10
-	for len(secret) > step {
-		_, _ = mac.Write(secret[:step]) // it never fails
-		secret = secret[step:]
+	for len(secret) > unpreempted {
+		_, _ = mac.Write(secret[:unpreempted]) // it never fails
+		secret = secret[unpreempted:]
 	}
 	_, _ = mac.Write(secret)
 }
