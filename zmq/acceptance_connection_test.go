@@ -187,7 +187,7 @@ func TestCase_stream_timeout(t *testing.T) {
 		}
 		for _, said := range [][]byte{nil, greeting(1)[:40], greeting(1)} {
 			events := make(chan zmq.Event, 10)
-			bound := open(t, zmq.NewDealer, zmq.Config{HandshakeTimeout: 20 * time.Millisecond, Events: events})
+			bound := open(t, zmq.NewDealer, zmq.Config{HandshakeTimeout: 250 * time.Millisecond, Events: events})
 			at := bind(t, bound, endpoint)
 			expectEvent(t, events, zmq.EventListening)
 			raw := dialPeer(t, at)
@@ -197,7 +197,7 @@ func TestCase_stream_timeout(t *testing.T) {
 			raw.expectEnd()
 
 			events = make(chan zmq.Event, 10)
-			connected := open(t, zmq.NewDealer, zmq.Config{HandshakeTimeout: 20 * time.Millisecond, Events: events, ReconnectInterval: quick.ReconnectInterval})
+			connected := open(t, zmq.NewDealer, zmq.Config{HandshakeTimeout: 250 * time.Millisecond, Events: events, ReconnectInterval: quick.ReconnectInterval})
 			l, at := listenPeer(t, endpoint)
 			check(t, connected.Connect(at))
 			expectEvent(t, events, zmq.EventConnectDelayed)

@@ -65,6 +65,14 @@ func (s *speaker) encodeMessage(dst []byte, frames ...[]byte) []byte {
 	return dst
 }
 
+// beginFrame returns the first n bytes of a frame of this size as the peer sends it.
+func (s *speaker) beginFrame(size, n int) []byte {
+	small := s.encodeFrame(nil, 0, make([]byte, 64))
+	_, _, head, _ := wire.ParseHeader(small) // it is right
+	b := append(wire.AppendHeader(nil, 0, size), small[head:head+32]...)
+	return append(b, make([]byte, n-len(b))...)
+}
+
 // writeAside writes b while the test goes on.
 func (p *rawPeer) writeAside(b []byte) <-chan error {
 	return inBackground(func() error {
@@ -163,20 +171,20 @@ func TestGrowthHeld(t *testing.T) {
 		t.Skip("the race detector takes a multiple of the memory that is measured")
 	}
 	const arrived = 40 << 20
-	shapes := map[string][][]byte{
-		"one frame":    of(1, 64<<20),
-		"just begun":   of(1, 1<<40>>10),
-		"many frames":  of(64<<10, 1<<10),
-		"large frames": of(64, 1<<20),
+	shapes := map[string]func(*speaker) []byte{ // the beginning of a message
+		"one frame":    func(s *speaker) []byte { return s.encodeMessage(nil, of(1, 64<<20)...)[:arrived] },
+		"just begun":   func(s *speaker) []byte { return s.beginFrame(1<<30, arrived) },
+		"many frames":  func(s *speaker) []byte { return s.encodeMessage(nil, of(64<<10, 1<<10)...)[:arrived] },
+		"large frames": func(s *speaker) []byte { return s.encodeMessage(nil, of(64, 1<<20)...)[:arrived] },
 	}
 	overWires(t, func(t *testing.T, endpoint string, s secured) {
 		if endpoint != wildcard {
 			return // what is kept does not depend on the transport
 		}
-		for name, frames := range shapes {
+		for name, begin := range shapes {
 			pull := newPull(t, zmq.Config{MaxMessageSize: -1, Security: s.server})
 			peer := speakTo(t, bind(t, pull, endpoint), "PUSH", s)
-			stream := peer.encodeMessage(nil, frames...)[:arrived]
+			stream := begin(peer)
 			zmq.DropFreeSlabs()
 			before := heap()
 			peer.write(stream)

@@ -3,6 +3,9 @@ package zmq_test
 import (
 	"context"
 	"errors"
+	"flag"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +15,21 @@ import (
 	"github.com/experimance/experimance-go/zmq"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	runMoreInParallel()
+	goleak.VerifyTestMain(m)
+}
+
+// runMoreInParallel has more parallel tests run at once than there are processors, unless the
+// command line says how many: most of them wait for most of their time.
+func runMoreInParallel() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))) // it is a number
+	}
+}
 
 // within returns a context that fails the test's calls, instead of hanging them, when something is wrong.
 func within(t testing.TB) context.Context {

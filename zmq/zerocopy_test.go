@@ -74,7 +74,7 @@ func TestSendZeroCopy(t *testing.T) {
 
 // zeroCopies sends messages of all kinds, and receives them.
 func zeroCopies(t *testing.T, in receiver, out zeroCopySender) {
-	const rounds = 60
+	const rounds = 25
 	again := large(1000, 300_000)
 	messages := func(i int) [][][]byte {
 		return [][][]byte{
