@@ -441,3 +441,26 @@ func TestDisconnectWithFullInbox(t *testing.T) {
 		check(t, await(t, "the end of Disconnect", inBackground(func() error { return connected.Disconnect(at) })))
 	})
 }
+
+// When Close has returned, the socket sends no more events: their channel may be closed. A peer in
+// the same process may be leaving at the time, which takes a while if it has many subscriptions.
+func TestNoEventAfterClose(t *testing.T) {
+	t.Parallel()
+	endpoint := "inproc://" + t.Name()
+	for range 30 {
+		events := make(chan zmq.Event, 100)
+		pub, sub := newPub(t, zmq.Config{Events: events}), newSub(t, zmq.Config{})
+		bind(t, pub, endpoint)
+		for range 10 {
+			bind(t, pub, wildcard) // which takes time to close
+		}
+		for i := range 500 {
+			check(t, sub.Subscribe(fmt.Sprint(i)))
+		}
+		check(t, sub.Connect(endpoint))
+		closed := inBackground(sub.Close)
+		check(t, pub.Close())
+		close(events)
+		check(t, await(t, "the end of Close", closed))
+	}
+}

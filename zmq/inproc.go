@@ -181,6 +181,12 @@ type inprocRegistry struct {
 	waiting map[string][]*dialer // those whose endpoint is not bound yet
 }
 
+// settle returns when the links that peers were parting have been parted. Who parts a link tells both of its sockets.
+func (r *inprocRegistry) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+}
+
 // inprocListener is a bound inproc endpoint.
 type inprocListener struct {
 	s        *socket

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	runMoreInParallel()
+	debug.SetMemoryLimit(512 << 20) // the garbage of one test must not wait for that of all others
 	goleak.VerifyTestMain(m)
 }
 

@@ -306,6 +306,7 @@ func (s *socket) shutdown() {
 		p.cut(net.ErrClosed)
 	}
 	s.wg.Wait()
+	inprocs.settle()
 	s.endAcks()
 	for _, p := range s.allPipes() {
 		s.dropPipe(p)
