@@ -42,7 +42,7 @@ func noneDisconnected(t testing.TB, events <-chan zmq.Event) {
 // On a link that needs many timeouts for a message, heartbeats do not end the connection.
 func TestHeartbeatsOnASlowLink(t *testing.T) {
 	t.Parallel()
-	const size, rate, timeout = 2 << 20, 1 << 20, 300 * time.Millisecond // most is behind the relay's buffers, which nobody sees
+	const size, rate, timeout = 2 << 20, 1 << 20, 600 * time.Millisecond // most is behind the relay's buffers, which nobody sees
 	overStreamsAndTrusts(t, func(t *testing.T, endpoint string, sec trust) {
 		for name, beats := range map[string][2]bool{"sender": {true, false}, "receiver": {false, true}, "both": {true, true}} {
 			t.Run(name+" beats", func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestHeartbeatsOnASlowLink(t *testing.T) {
 // A receiver that takes longer for a message than its sender's timeout is not disconnected, and gets everything.
 func TestHeartbeatsOfASlowReceiver(t *testing.T) {
 	t.Parallel()
-	const n, timeout = 4, 400 * time.Millisecond
+	const n, timeout = 3, 600 * time.Millisecond
 	overStreamsAndTrusts(t, func(t *testing.T, endpoint string, sec trust) {
 		events := make(chan zmq.Event, 1000)
 		push := newPush(t, zmq.Config{
