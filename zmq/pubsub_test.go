@@ -160,6 +160,33 @@ func TestDeadSubscriber(t *testing.T) {
 	}
 }
 
+// A subscriber that will send nothing more is gone, although what was sent to it before is still on
+// its way and is received.
+func TestSubscriberEndsBehindMessages(t *testing.T) {
+	t.Parallel()
+	const n, size = 20, 8 << 10 // more than a peer's system takes that does not read
+	pub := newPub(t, zmq.Config{Linger: time.Hour})
+	raw := dialRaw(t, bind(t, pub, wildcard)).greet("SUB", 1)
+	raw.write(subscribe(1, ""))
+	check(t, pub.WaitSubscribers(within(t), "", 1))
+	for range n {
+		send(t, pub, string(make([]byte, size)))
+	}
+	eventually(t, "the system has all", func() bool { return pub.Stats().MessagesSent == n })
+	raw.closeWrite()
+	eventually(t, "there is no subscriber", func() bool { return pub.WaitSubscribers(ended(), "", 1) != nil })
+	send(t, pub, "late")
+	if st := pub.Stats(); st.Peers != 1 || st.Queued != 0 || st.Dropped != 0 || st.MessagesSent != n {
+		t.Errorf("a message that nobody wants was counted, or the connection has not waited: %+v", st)
+	}
+	for range n {
+		if m := raw.message(); len(m) != size {
+			t.Fatalf("received %d bytes, want %d", len(m), size)
+		}
+	}
+	raw.expectEnd()
+}
+
 func TestWaitSubscribers(t *testing.T) {
 	t.Parallel()
 	overEach(t, func(t *testing.T, endpoint string) {
