@@ -103,7 +103,7 @@ func timeToLive(t *testing.T, endpoint string) {
 	raw.expectEnd()
 	disconnectedFor(t, events, "time to live")
 	// A socket that promises to be heard of sooner than it sends PINGs breaks its word.
-	for name, pair := range talking(t, zmq.Config{Events: events}, zmq.Config{HeartbeatTTL: 100 * time.Millisecond, HeartbeatInterval: 250 * time.Millisecond, ReconnectInterval: -1}) {
+	for name, pair := range talking(t, zmq.Config{Events: events}, zmq.Config{HeartbeatTTL: 100 * time.Millisecond, HeartbeatInterval: 250 * time.Millisecond, HeartbeatTimeout: time.Minute, ReconnectInterval: -1}) {
 		check(t, pair[1].Connect(bind(t, pair[0], endpoint)))
 		t.Log(name)
 		disconnectedFor(t, events, "time to live")

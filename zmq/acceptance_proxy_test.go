@@ -139,7 +139,7 @@ func TestCase_proxy_hwm(t *testing.T) {
 			if st := p.Stats(); int(st.ToBackend) > sent || st.Lost != 0 {
 				t.Fatalf("statistics after %d messages: %+v", sent, st)
 			}
-			_ = pub.WaitSubscribers(shortly(t), "", 2) // for a moment
+			_ = pub.WaitSubscribers(shortly(), "", 2) // for a moment
 		}
 		if sent < 20 {
 			t.Errorf("full after %d messages", sent)
@@ -183,7 +183,7 @@ func TestCase_proxy_steerable(t *testing.T) {
 			before := p.Stats()
 			send(t, client, "there")
 			send(t, worker, "client", "back")
-			if m, err := worker.Recv(shortly(t)); err == nil {
+			if m, err := worker.Recv(shortly()); err == nil {
 				t.Errorf("a paused proxy passed %q on", text(m))
 			}
 			nothing(t, client)
@@ -207,7 +207,7 @@ func TestCase_proxy_steerable(t *testing.T) {
 		p.Pause()
 		stop() // also while it is paused
 		send(t, client, "after the end")
-		if m, err := worker.Recv(shortly(t)); err == nil {
+		if m, err := worker.Recv(shortly()); err == nil {
 			t.Errorf("a proxy that has ended passed %q on", text(m))
 		}
 		p.Resume()

@@ -113,7 +113,7 @@ func TestCase_immediate(t *testing.T) {
 		expect(t, back, "pong")
 		check(t, back.Close())
 		peers(t, front, 0)
-		if err := front.Send(shortly(t), []byte("nobody")); !errors.Is(err, zmq.ErrNoPeer) {
+		if err := front.Send(shortly(), []byte("nobody")); !errors.Is(err, zmq.ErrNoPeer) {
 			t.Errorf("sent to nobody: %v", err)
 		}
 		again := open(t, zmq.NewDealer, zmq.Config{})
@@ -193,7 +193,7 @@ func TestCase_timeo(t *testing.T) {
 		at := bind(t, pull, endpoint)
 		timesOut := func(what string, call func(ctx context.Context) error) {
 			t.Helper()
-			ctx := shortly(t)
+			ctx := shortly()
 			if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -255,7 +255,7 @@ func TestCase_spec_pushpull(t *testing.T) {
 		})
 		t.Run("PUSH waits for a peer", func(t *testing.T) {
 			push := newPush(t, zmq.Config{})
-			for _, ctx := range []context.Context{now(), shortly(t)} {
+			for _, ctx := range []context.Context{now(), shortly()} {
 				if err := push.Send(ctx, nil); !errors.Is(err, zmq.ErrNoPeer) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("sent to nobody: %v", err)
 				}

@@ -81,7 +81,7 @@ func TestCase_spec_req(t *testing.T) {
 		})
 		t.Run("a request waits for a peer", func(t *testing.T) {
 			req := open(t, zmq.NewReq, zmq.Config{})
-			for _, ctx := range []context.Context{now(), shortly(t)} {
+			for _, ctx := range []context.Context{now(), shortly()} {
 				if err := req.Send(ctx, nil); !errors.Is(err, zmq.ErrNoPeer) {
 					t.Errorf("sent to nobody: %v", err)
 				}

@@ -46,7 +46,7 @@ func TestCase_spec_dealer(t *testing.T) {
 		})
 		t.Run("a message waits for a peer", func(t *testing.T) {
 			dealer := open(t, zmq.NewDealer, zmq.Config{})
-			for _, ctx := range []context.Context{now(), shortly(t)} {
+			for _, ctx := range []context.Context{now(), shortly()} {
 				if err := dealer.Send(ctx, nil); !errors.Is(err, zmq.ErrNoPeer) {
 					t.Errorf("sent to nobody: %v", err)
 				}

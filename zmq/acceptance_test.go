@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,38 +154,43 @@ var (
 	_ exchanger = (*zmq.XSub)(nil)
 )
 
-// impatient is a context that ends when somebody begins to wait for that: a call takes what is there, and does not wait.
+// impatient is a context that ends when somebody begins to wait for that, or a while later: however slow the machine is, a
+// call takes what is there first.
 type impatient struct {
 	context.Context
-	ended  chan struct{}
-	waited atomic.Bool
+	patience time.Duration
+	ended    chan struct{}
+	wait     sync.Once
 }
 
 // now returns a context for one call that does not wait.
 func now() context.Context {
-	c := &impatient{Context: context.Background(), ended: make(chan struct{})}
-	close(c.ended)
-	return c
+	return &impatient{Context: context.Background(), ended: make(chan struct{})}
+}
+
+// shortly returns a context for a call that is to wait, and to fail for that reason.
+func shortly() context.Context {
+	return &impatient{Context: context.Background(), patience: 20 * time.Millisecond, ended: make(chan struct{})}
 }
 
 func (c *impatient) Done() <-chan struct{} {
-	c.waited.Store(true)
+	c.wait.Do(func() {
+		if c.patience == 0 {
+			close(c.ended)
+		} else {
+			time.AfterFunc(c.patience, func() { close(c.ended) })
+		}
+	})
 	return c.ended
 }
 
 func (c *impatient) Err() error {
-	if c.waited.Load() {
+	select {
+	case <-c.ended:
 		return context.DeadlineExceeded
+	default:
+		return nil
 	}
-	return nil
-}
-
-// shortly returns a context for a call that is to wait, and to fail for that reason.
-func shortly(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 // nothing fails the test if a socket has a message. What could bring one must have come about before.

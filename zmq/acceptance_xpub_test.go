@@ -397,7 +397,7 @@ func TestCase_xpub_welcome_msg(t *testing.T) {
 				expect(t, xsub, "W")
 				eventually(t, "x is subscribed to", func() bool {
 					send(t, pub, "x", "comes after the greeting")
-					m, err := other.Recv(shortly(t))
+					m, err := other.Recv(shortly())
 					return err == nil && text(m) == "x|comes after the greeting"
 				})
 			}

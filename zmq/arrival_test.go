@@ -63,7 +63,7 @@ func TestArrivedIsReceived(t *testing.T) {
 						}
 						m.Release()
 						if s, ok := to.(sender); ok {
-							_ = s.Send(shortly(t), []byte("answer")) // which nobody will get
+							_ = s.Send(shortly(), []byte("answer")) // which nobody will get
 						}
 					}
 					check(t, await(t, "the end of Close", closed))
@@ -132,7 +132,7 @@ func TestLingerEndsWithDataUnderWay(t *testing.T) {
 		}
 		received := uint64(0)
 		for network.Stats()[0].End == "" || pull.Stats().Peers > 0 || received < st.MessagesSent-lostInRelay(network, 256<<10) {
-			m, err := pull.Recv(shortly(t))
+			m, err := pull.Recv(shortly())
 			if err == nil {
 				received++
 				m.Release()
@@ -186,7 +186,7 @@ func TestBrokenConnectionIsTold(t *testing.T) {
 			peers(t, push, 0)
 			received := uint64(0)
 			for over := false; ; {
-				m, err := pull.Recv(shortly(t))
+				m, err := pull.Recv(shortly())
 				if err == nil {
 					received++
 					m.Release()

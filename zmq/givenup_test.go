@@ -240,7 +240,7 @@ func TestGivenUpByWhichSend(t *testing.T) {
 
 		check(t, req.Disconnect(at))
 		bind(t, req, wildcard)
-		if err := req.Send(shortly(t), []byte("to nobody")); !errors.Is(err, zmq.ErrNoPeer) {
+		if err := req.Send(shortly(), []byte("to nobody")); !errors.Is(err, zmq.ErrNoPeer) {
 			t.Fatalf("sent to nobody: %v", err)
 		}
 		if _, err := req.Recv(now()); !errors.Is(err, zmq.ErrState) {

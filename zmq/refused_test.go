@@ -182,7 +182,7 @@ func TestRefusedImmediate(t *testing.T) {
 		second := open(t, zmq.NewPair, cfg)
 		check(t, second.Connect(at))
 		_ = untilRefused(t, events, 2)
-		if err := second.Send(shortly(t), []byte("to nobody")); !errors.Is(err, zmq.ErrNoPeer) {
+		if err := second.Send(shortly(), []byte("to nobody")); !errors.Is(err, zmq.ErrNoPeer) {
 			t.Errorf("sent while it is refused: %v", err)
 		}
 		check(t, first.Close())

@@ -101,9 +101,7 @@ func (r *rising) add(t *testing.T, m string) {
 // recvSoon receives the next message, where one comes soon.
 func recvSoon(t *testing.T, pull *zmq.Pull) (m string, came bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	got, err := pull.Recv(ctx)
+	got, err := pull.Recv(shortly())
 	if err != nil {
 		return "", false
 	}
