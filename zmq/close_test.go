@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/experimance/experimance-go/internal/wire"
 	"github.com/experimance/experimance-go/zmq"
 )
 
@@ -209,6 +210,40 @@ func TestCloseWithDeafPeer(t *testing.T) {
 	for i := range int(st.MessagesSent) { // what was sent is on its way still
 		if got := peer.message(); len(got) < 256<<10 {
 			t.Fatalf("message %d has %d bytes", i, len(got))
+		}
+	}
+}
+
+// A peer that goes on sending, heartbeats here, is not met by a closed connection before it has read everything and ends it.
+func TestCloseWaitsForPeerThatSends(t *testing.T) {
+	t.Parallel()
+	for stream, endpoint := range streams {
+		for name, before := range map[string]bool{"heartbeats": true, "first word after the end": false} {
+			t.Run(stream+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				push := newPush(t, zmq.Config{Linger: time.Hour})
+				raw := dialPeer(t, bind(t, push, endpoint)).greet("PULL", 1)
+				check(t, push.WaitPeers(within(t), 1))
+				if before {
+					raw.write(wire.AppendPing(nil, 0, nil))
+					raw.command()
+				}
+				send(t, push, "last")
+				closed := inBackground(push.Close)
+				if m := raw.message(); m != "last" {
+					t.Fatalf("received %q", m)
+				}
+				raw.expectEnd() // of what the socket sends
+				raw.write(wire.AppendPing(nil, 0, nil))
+				tick := time.NewTicker(time.Second) // longer than a silent peer is given
+				defer tick.Stop()
+				<-tick.C
+				for range 10 { // a closed connection shows at the second at the latest
+					raw.write(wire.AppendPing(nil, 0, nil))
+				}
+				raw.Close()
+				check(t, await(t, "the end of Close", closed))
+			})
 		}
 	}
 }

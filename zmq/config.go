@@ -56,7 +56,8 @@ type Config struct {
 	ReconnectMax time.Duration
 
 	// Linger is how long Close, Disconnect and Unbind try to send what is queued, and wait until the systems of the peers have
-	// it. 0 means one second, a negative value not at all.
+	// it. For a peer that goes on sending, heartbeats for instance, they wait until it has read everything and ends the
+	// connection: it could lose what it has not read otherwise. 0 means one second, a negative value not at all.
 	Linger time.Duration
 
 	// Immediate makes a connecting socket queue messages only for peers with which it has completed a handshake.

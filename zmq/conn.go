@@ -457,10 +457,11 @@ func (c *conn) writeBatch(b batch, skip int, vec *net.Buffers) (int, error) {
 
 // sayGoodbye ends the writing side of a connection on which everything was written. It returns when the connection is no
 // longer needed: when the peer has ended its side too; or, if nothing that comes from the peer is of interest, when the
-// peer's system has everything and the peer had a moment to end its side. Closing earlier would be answered by a reset to the
-// peer's next byte, and destroy what is in the system's buffers. How long that may take is the business of the caller of
-// drain, which aborts the connection then.
+// peer's system has everything and the peer, which sends nothing, had a moment to end its side. Closing earlier would answer
+// the peer's next byte by a reset, and what its program has not read would be lost. How long that may take is the business of
+// the caller of drain, which aborts the connection then.
 func (c *conn) sayGoodbye() {
+	c.sinceGoodbye.Store(false)
 	if !c.closeWrite() {
 		c.abort(net.ErrClosed)
 		return
@@ -468,7 +469,7 @@ func (c *conn) sayGoodbye() {
 	start := time.Now()
 	c.poll(func() bool {
 		s := c.p.s
-		if (s.in == nil || s.closing.Load()) && time.Since(start) >= goodbye {
+		if (s.in == nil || s.closing.Load()) && time.Since(start) >= goodbye && !c.isTalking() {
 			if n, known := c.sys.unacked(); known && n == 0 {
 				c.abort(net.ErrClosed) // the reader has nothing to wait for
 			}

@@ -16,13 +16,14 @@ var (
 
 // heartbeat watches whether a peer is alive (RFC 37, "Connection Heartbeating").
 type heartbeat struct {
-	sinceLook atomic.Bool   // something came since the last look for an answer to a PING
-	sinceTick atomic.Bool   // something came since the time to live was last looked at
-	stalled   atomic.Bool   // the reader waits for room: that nothing comes is our own doing
-	beats     atomic.Bool   // the peer has sent a PING or a PONG
-	wrote     atomic.Uint64 // batches that the system has taken whole
-	writing   atomic.Bool   // the writer is at work
-	pingGap   atomic.Int64  // between the peer's last two PINGs, in ns; 0 until the first came
+	sinceLook    atomic.Bool   // something came since the last look for an answer to a PING
+	sinceTick    atomic.Bool   // something came since the time to live was last looked at
+	sinceGoodbye atomic.Bool   // something came since our side was ended
+	stalled      atomic.Bool   // the reader waits for room: that nothing comes is our own doing
+	beats        atomic.Bool   // the peer has sent a PING or a PONG
+	wrote        atomic.Uint64 // batches that the system has taken whole
+	writing      atomic.Bool   // the writer is at work
+	pingGap      atomic.Int64  // between the peer's last two PINGs, in ns; 0 until the first came
 
 	beatMu   sync.Mutex
 	live     liveness
@@ -44,7 +45,14 @@ func (h *heartbeat) seen() {
 	if !h.sinceTick.Load() {
 		h.sinceTick.Store(true)
 	}
+	if !h.sinceGoodbye.Load() {
+		h.sinceGoodbye.Store(true)
+	}
 }
+
+// isTalking reports whether the peer is likely to send more, although our side has ended: it sends heartbeats, or has sent
+// something since.
+func (h *heartbeat) isTalking() bool { return h.beats.Load() || h.sinceGoodbye.Load() }
 
 // beat sends a PING in each interval and gives a silent peer up. It returns a function that ends all timers.
 func (c *conn) beat() (stop func()) {
