@@ -117,7 +117,7 @@ func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, di
 	if c != nil { // the peer did not get the last command
 		c.withdraw()
 	}
-	s.emit(EventHandshakeFailed, endpoint, nc.RemoteAddr().String(), newHandshakeError(err))
+	s.emit(EventHandshakeFailed, endpoint, remoteAddress(nc), newHandshakeError(err))
 	return nil, err
 }
 
@@ -169,7 +169,7 @@ func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
 // connection when the place of the peer is free and what waited for it is given to others: a peer that sees the end may come
 // back at once.
 func (c *conn) run(ctx context.Context) error {
-	remote := c.nc.RemoteAddr().String()
+	remote := remoteAddress(c.nc)
 	p, s := c.p, c.p.s
 	defer context.AfterFunc(ctx, func() { c.abort(net.ErrClosed) })()
 	if c.isAborted() {

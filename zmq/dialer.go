@@ -159,7 +159,7 @@ func (d *dialer) connect() (established bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	d.s.emit(EventConnected, d.endpoint, nc.RemoteAddr().String(), nil)
+	d.s.emit(EventConnected, d.endpoint, remoteAddress(nc), nil)
 	defer d.retire()
 	return d.s.serveDialed(d.life, nc, d.pipe)
 }

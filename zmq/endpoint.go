@@ -36,6 +36,11 @@ func parseEndpoint(s string, bind bool) (endpoint, error) {
 		if transport == "ipc" && rest[0] == '@' && runtime.GOOS != "linux" {
 			return endpoint{}, errors.New("only Linux has abstract names; take a path")
 		}
+		if transport == "ipc" {
+			if err := checkPath(rest); err != nil {
+				return endpoint{}, err
+			}
+		}
 		return endpoint{transport: transport, name: rest}, nil
 	default:
 		return endpoint{}, fmt.Errorf("unknown transport %q; known are tcp, ipc and inproc", transport)

@@ -36,7 +36,7 @@ func (m Message) Peer() *Peer {
 // describe returns what is known of the peer of a connection.
 func (c *conn) describe() *Peer {
 	return &Peer{
-		Address:    c.nc.RemoteAddr().String(),
+		Address:    remoteAddress(c.nc),
 		SocketType: c.peer.SocketType,
 		Identity:   c.peer.Identity,
 		UserID:     c.peer.User.ID,

@@ -3,15 +3,8 @@ package zmq
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"math/rand/v2"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -29,9 +22,9 @@ type streamListener struct {
 // listenStream binds. Connections wait with the system until start.
 func (s *socket) listenStream(ep endpoint) (listener, string, error) {
 	t := &streamListener{s: s, crowd: newCrowd(s.cfg.MaxHandshakes)}
-	if ep.transport == "ipc" {
+	if ep.transport == "ipc" && ep.name == "*" {
 		var err error
-		if ep.name, err = preparePath(ep.name); err != nil {
+		if ep.name, err = anyPath(); err != nil {
 			return nil, "", err
 		}
 	}
@@ -47,36 +40,10 @@ func (s *socket) listenStream(ep endpoint) (listener, string, error) {
 
 func listen(ctx context.Context, lc *net.ListenConfig, ep endpoint) (net.Listener, error) {
 	network, address := ep.address()
-	if limit := 107; network == "unix" && len(address) > limit {
-		return nil, fmt.Errorf("path is %d bytes long, the system allows %d; use a shorter one", len(address), limit)
+	if network == "unix" {
+		return listenIPC(ctx, lc, address)
 	}
 	return lc.Listen(ctx, network, address)
-}
-
-// preparePath finds a path for a wildcard, and removes the socket that a process left behind when it died. One that
-// somebody may still listen on is left alone: binding it will fail.
-func preparePath(name string) (string, error) {
-	switch {
-	case name == "*":
-		return filepath.Join(os.TempDir(), fmt.Sprintf("zmq-%016x", rand.Uint64())), nil
-	case strings.HasPrefix(name, "@") || !isSocket(name) || !isOrphan(name):
-		return name, nil
-	}
-	return name, os.Remove(name)
-}
-
-func isSocket(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode()&fs.ModeSocket != 0
-}
-
-// isOrphan reports whether nobody listens on a socket. One that is too busy for another connection has somebody who does.
-func isOrphan(path string) bool {
-	nc, err := net.Dial("unix", path)
-	if err == nil {
-		nc.Close()
-	}
-	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 func (t *streamListener) start() { t.pending.Go(t.accept) }

@@ -1,0 +1,150 @@
+package zmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+// pathLimit is the length in bytes of the longest path that the system takes for a socket: 107 on Linux and Windows, 103 on
+// macOS and the BSDs. The system's structure has room for one byte more, which is zero.
+const pathLimit = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+// checkPath returns an error if name is too long for a socket.
+func checkPath(name string) error {
+	if len(name) > pathLimit {
+		return fmt.Errorf("path is %d bytes long, the system allows %d; use a shorter one", len(name), pathLimit)
+	}
+	return nil
+}
+
+// anyPath returns a path at which there is nothing yet.
+func anyPath() (string, error) {
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("zmq-%016x", rand.Uint64()))
+	return name, checkPath(name)
+}
+
+// asideSuffix is appended to a path for the socket that is about to appear there.
+const asideSuffix = "~"
+
+// ipcListener is the listener of an ipc endpoint that has a path.
+type ipcListener struct {
+	*net.UnixListener
+	path string      // absolute
+	file fs.FileInfo // of the socket
+}
+
+// listenIPC listens at a path or an abstract name. The socket of a process that has died is replaced, any other file is left
+// alone: then the error is EADDRINUSE. Several processes may do this at once, for the same path: a lock beside the path lets
+// one at a time look for such a socket and replace it. Without the lock nothing is replaced.
+func listenIPC(ctx context.Context, lc *net.ListenConfig, name string) (net.Listener, error) {
+	if strings.HasPrefix(name, "@") {
+		return lc.Listen(ctx, "unix", name)
+	}
+	path, err := filepath.Abs(name) // for Close, when the working directory may be another
+	if err != nil {
+		return nil, err
+	}
+	if unlock, ok := lockPath(ctx, path); ok {
+		defer unlock()
+		if err := removeOrphan(name); err != nil {
+			return nil, err
+		}
+		if l, err := listenAside(ctx, lc, name, path); err == nil {
+			return l, nil
+		}
+	}
+	return listenAt(ctx, lc, name, path)
+}
+
+// listenAside listens at another path in the same directory and makes the socket appear at its own when it is ready. So there is
+// no moment in which it exists and refuses connections, which other programs would take for the sign of an orphan. It fails
+// if there is something at the path, if the other path is too long, and on file systems without hard links. The caller has the
+// lock of the path.
+func listenAside(ctx context.Context, lc *net.ListenConfig, name, path string) (net.Listener, error) {
+	aside := name + asideSuffix
+	if runtime.GOOS == "windows" {
+		return nil, errors.ErrUnsupported
+	}
+	if info, err := os.Lstat(aside); err == nil && isSocket(info) { // of a process that died in here
+		_ = os.Remove(aside) // an error shows in what follows
+	}
+	l, err := listenAt(ctx, lc, aside, path)
+	if err != nil {
+		return nil, err
+	}
+	err = os.Link(aside, name)
+	if err = errors.Join(err, os.Remove(aside)); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// listenAt listens at name, for an endpoint with this absolute path.
+func listenAt(ctx context.Context, lc *net.ListenConfig, name, path string) (net.Listener, error) {
+	l, err := lc.Listen(ctx, "unix", name)
+	if err != nil {
+		return nil, err
+	}
+	unix := l.(*net.UnixListener)
+	unix.SetUnlinkOnClose(false) // Close does that with more care
+	file, err := os.Lstat(name)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &ipcListener{unix, path, file}, nil
+}
+
+// Close removes the socket from its path, unless there is another file by now, and closes the listener. It takes no lock:
+// until then the socket accepts connections, and is replaced by no one.
+func (l *ipcListener) Close() error {
+	return errors.Join(removeFile(l.path, l.file), l.UnixListener.Close())
+}
+
+// removeOrphan removes a socket that nobody listens on. The caller has the lock of the path.
+func removeOrphan(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || !isSocket(info) || !isOrphan(path) {
+		return nil // if there is something, listening fails
+	}
+	return removeFile(path, info)
+}
+
+// removeFile removes a file from its path, unless there is another one, or none.
+func removeFile(path string, file fs.FileInfo) error {
+	if info, err := os.Lstat(path); err != nil || !os.SameFile(info, file) {
+		return nil
+	}
+	return os.Remove(path)
+}
+
+func isSocket(info fs.FileInfo) bool { return info.Mode()&fs.ModeSocket != 0 }
+
+// isOrphan reports whether nobody listens on a socket. A listener that is too busy for another connection is one.
+func isOrphan(path string) bool {
+	nc, err := net.Dial("unix", path)
+	if err == nil {
+		nc.Close()
+	}
+	return errors.Is(err, errRefused)
+}
+
+// remoteAddress returns the network address of a connection's peer. The socket of an ipc endpoint goes by the path at which
+// it was made.
+func remoteAddress(nc net.Conn) string {
+	addr := nc.RemoteAddr()
+	if addr.Network() == "unix" {
+		return strings.TrimSuffix(addr.String(), asideSuffix)
+	}
+	return addr.String()
+}
