@@ -155,9 +155,18 @@ func (d *dialer) finished() bool {
 func (d *dialer) connect() (established bool, err error) {
 	dial := net.Dialer{Timeout: d.s.cfg.HandshakeTimeout, KeepAliveConfig: d.s.cfg.KeepAlive}
 	network, address := d.ep.address()
+	if network == "tcp" {
+		dial.Control = resetOnClose
+	}
 	nc, err := dial.DialContext(d.tries, network, address)
 	if err != nil {
 		return false, err
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		if err := closeInOrder(tcp); err != nil {
+			nc.Close()
+			return false, err
+		}
 	}
 	d.s.emit(EventConnected, d.endpoint, remoteAddress(nc), nil)
 	defer d.retire()
