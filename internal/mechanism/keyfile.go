@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -25,9 +26,10 @@ const (
 )
 
 // SaveKeyPair writes two key files that Python's zmq.auth reads as well: path, with the
-// public key, to be given to others, and path with "_secret" behind it, with both keys,
-// which nobody but the owner may read (mode 0600). By custom path ends in ".key". A
-// file that exists is never overwritten; the error then is [fs.ErrExist].
+// public key, to be given to others, and path with "_secret" behind it, with both keys.
+// The mode of that file is 0600: only its owner may read it. Windows has no modes: there
+// it gets the permissions that its directory hands down. By custom path ends in ".key".
+// A file that exists is never overwritten; the error then is [fs.ErrExist].
 func SaveKeyPair(path string, pair KeyPair) error {
 	if pair.IsZero() {
 		return fmt.Errorf("key file %s: the key pair is empty", path)
@@ -58,24 +60,25 @@ func writeNew(path, text string, mode fs.FileMode) error {
 	return nil
 }
 
-// LoadKeyPair reads a secret key file, of [SaveKeyPair] or of Python's zmq.auth (whose
-// names end in ".key_secret"). It refuses a file that others than its owner may read or
-// write, except on Windows, and keys that do not belong together.
+// LoadKeyPair reads a secret key file, of [SaveKeyPair], of CZMQ or of Python's zmq.auth
+// (whose names end in ".key_secret"). It refuses a file that others than its owner may
+// read or write, and keys that do not belong together. On Windows it does not look at
+// the permissions.
 func LoadKeyPair(path string) (KeyPair, error) {
 	c, err := readCertificate(path, true)
 	if err != nil {
 		return KeyPair{}, err
 	}
-	if c.secret == "" {
+	if c.secret.text == "" {
 		return KeyPair{}, fmt.Errorf("key file %s: has no secret-key: give the secret file, %s%s by custom",
 			path, path, secretSuffix)
 	}
-	pair, err := ParseSecretKey(c.secret)
+	pair, err := ParseSecretKey(c.secret.text)
 	if err != nil {
-		return KeyPair{}, fmt.Errorf("key file %s: %w", path, err)
+		return KeyPair{}, fmt.Errorf("key file %s: line %d: %w", path, c.secret.line, err)
 	}
-	if c.public != "" && c.public != pair.Public().String() {
-		return KeyPair{}, fmt.Errorf("key file %s: public-key and secret-key are not of one pair", path)
+	if c.public.text != "" && c.public.text != pair.Public().String() {
+		return KeyPair{}, fmt.Errorf("key file %s: line %d: public-key and secret-key are not of one pair", path, c.public.line)
 	}
 	return pair, nil
 }
@@ -86,19 +89,14 @@ func LoadPublicKey(path string) (PublicKey, error) {
 	if err != nil {
 		return PublicKey{}, err
 	}
-	if c.public == "" {
-		return PublicKey{}, fmt.Errorf("key file %s: has no public-key", path)
-	}
-	key, err := ParsePublicKey(c.public)
-	if err != nil {
-		return PublicKey{}, fmt.Errorf("key file %s: %w", path, err)
-	}
-	return key, nil
+	return c.publicKey(path)
 }
 
-// LoadPublicKeys reads the public keys in all files of a directory whose names end in
-// ".key", in the order of the names: what a [KeySet] of allowed clients is filled with.
-// A directory without such files gives none. An error of one file is an error of all.
+// LoadPublicKeys reads the public keys of all certificates in a directory, whatever
+// their names, in the order of the names and each once: what a [KeySet] of allowed
+// clients is filled with. A file is a certificate if it has a section "curve", or a name
+// that ends in ".key" or "_secret". Other files are left alone, and so are directories
+// within. An error of one certificate is an error of all, and to find none is one.
 func LoadPublicKeys(dir string) ([]PublicKey, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -106,20 +104,61 @@ func LoadPublicKeys(dir string) ([]PublicKey, error) {
 	}
 	var keys []PublicKey
 	for _, entry := range entries {
-		if filepath.Ext(entry.Name()) != ".key" {
+		path := filepath.Join(dir, entry.Name())
+		info, err := os.Stat(path) // of the file that a link leads to
+		if err != nil {
+			return nil, fmt.Errorf("read key files: %w", err)
+		}
+		if !info.Mode().IsRegular() {
 			continue
 		}
-		key, err := LoadPublicKey(filepath.Join(dir, entry.Name()))
+		c, err := readCertificate(path, false)
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, key)
+		if c.section == 0 && filepath.Ext(path) != ".key" && !strings.HasSuffix(path, secretSuffix) {
+			continue
+		}
+		key, err := c.publicKey(path)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(keys, key) { // a pair's public file and its secret one have the same
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("read key files: %s holds no certificate", dir)
 	}
 	return keys, nil
 }
 
-// certificate is what a key file says, in Z85; empty what it does not.
-type certificate struct{ public, secret string }
+// certificate is what a key file says.
+type certificate struct {
+	section        int // the line at which the section "curve" begins; 0 if there is none
+	public, secret value
+}
+
+// value is a key in Z85 and the line that gives it; empty if the file does not.
+type value struct {
+	text string
+	line int
+}
+
+// publicKey returns the public key of the certificate that was read from path.
+func (c certificate) publicKey(path string) (PublicKey, error) {
+	switch {
+	case c.section == 0:
+		return PublicKey{}, fmt.Errorf("key file %s: has no public-key, nor a section curve for it", path)
+	case c.public.text == "":
+		return PublicKey{}, fmt.Errorf("key file %s: line %d: section curve has no public-key", path, c.section)
+	}
+	key, err := ParsePublicKey(c.public.text)
+	if err != nil {
+		return PublicKey{}, fmt.Errorf("key file %s: line %d: %w", path, c.public.line, err)
+	}
+	return key, nil
+}
 
 // readCertificate reads a key file, of which private ones must be their owner's alone.
 func readCertificate(path string, private bool) (c certificate, err error) {
@@ -158,24 +197,30 @@ func checkPrivate(f *os.File) error {
 	return nil
 }
 
-// parseCertificate finds the keys in the section "curve".
+// parseCertificate finds the keys in the section "curve". A byte order mark before the
+// text is skipped.
 func parseCertificate(text []byte) (c certificate, err error) {
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return c, errors.New("line 1: is UTF-16: save it as UTF-8")
+	}
 	section := ""
-	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	lines.Buffer(nil, maxKeyFile+1)
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
-		name, value, isValue := strings.Cut(line, "=")
+		name, text, isValue := strings.Cut(line, "=")
 		switch {
 		case line == "" || line[0] == '#':
 			continue
 		case !isValue:
-			section = line
+			if section = line; section == "curve" {
+				c.section = n
+			}
 			continue
 		case section != "curve":
 			continue
 		}
-		var field *string
+		var field *value
 		switch strings.TrimSpace(name) {
 		case "public-key":
 			field = &c.public
@@ -184,11 +229,11 @@ func parseCertificate(text []byte) (c certificate, err error) {
 		default:
 			continue
 		}
-		if *field != "" {
-			return certificate{}, fmt.Errorf("line %d gives a key for the second time", n)
+		if field.text != "" {
+			return certificate{}, fmt.Errorf("line %d: gives a key for the second time", n)
 		}
-		if *field = unquote(strings.TrimSpace(value)); *field == "" {
-			return certificate{}, fmt.Errorf("line %d gives an empty key", n)
+		if *field = (value{unquote(strings.TrimSpace(text)), n}); field.text == "" {
+			return certificate{}, fmt.Errorf("line %d: gives an empty key", n)
 		}
 	}
 	return c, lines.Err()

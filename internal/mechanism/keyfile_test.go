@@ -136,17 +136,19 @@ func TestKeyFileSyntax(t *testing.T) {
 		{"no secret's public half", "curve\n    secret-key = \"" + clientSecret + "\"", ""},
 		{"single quotes, CRLF, tabs", "curve\r\n\tsecret-key\t=\t'" + clientSecret + "'\r\n", ""},
 		{"no quotes", "curve\n    secret-key=" + clientSecret, ""},
+		{"byte order mark", "\ufeffcurve\r\n    " + both, ""},
 		{"unknown things", "curve\n    color = \"red\"\n    " + both + "\nother\n    secret-key = \"no\"\n", ""},
 
 		{"empty", "", "no secret-key"},
 		{"no section", both, "no secret-key"},
 		{"commented out", "curve\n#   secret-key = \"" + clientSecret + "\"", "no secret-key"},
 		{"public alone", "curve\n    public-key = \"" + clientPublic + "\"", "no secret-key"},
-		{"short", "curve\n    secret-key = \"" + clientSecret[1:] + "\"", "39 characters"},
+		{"short", "curve\n    secret-key = \"" + clientSecret[1:] + "\"", "line 2: secret key: 39 characters"},
 		{"no Z85", "curve\n    secret-key = \"~" + clientSecret[1:] + "\"", "character 1 "},
 		{"of two pairs", "curve\n    public-key = \"" + serverPublic + "\"\n    secret-key = \"" + clientSecret + "\"", "one pair"},
 		{"twice", "curve\n    " + both + "    " + both, "line 4"},
 		{"no key", "curve\n    secret-key = \"\"", "line 2"},
+		{"UTF-16", "\xff\xfec\x00u\x00r\x00v\x00e\x00", "UTF-8"},
 		{"something large", strings.Repeat("x", 65<<10), "something else"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -196,31 +198,84 @@ func TestPublicKeyFile(t *testing.T) {
 	}
 }
 
+// Certificates count whatever their names are: here those of SaveKeyPair, of CZMQ's zcert_save and zcert_save_public, and of a
+// link. Each key counts once.
 func TestDirectoryOfKeyFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if keys, err := mechanism.LoadPublicKeys(dir); len(keys) != 0 || err != nil {
-		t.Errorf("empty directory: %v, %v", keys, err)
+	if keys, err := mechanism.LoadPublicKeys(dir); keys != nil || err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("empty directory: %v, %v; want an error that names it", keys, err)
 	}
-	var want []mechanism.PublicKey
-	for _, name := range []string{"a.key", "b.key", "c.key"} {
-		keys := newPair(t)
-		if err := mechanism.SaveKeyPair(filepath.Join(dir, name), keys); err != nil {
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		want = append(want, keys.Public())
 	}
-	if err := os.WriteFile(filepath.Join(dir, "README"), []byte("no key"), 0o600); err != nil {
+	write("README", "How to make a key")
+	write(".gitignore", "*_secret\n")
+	if err := os.Mkdir(filepath.Join(dir, "old"), 0o700); err != nil {
 		t.Fatal(err)
+	}
+	if keys, err := mechanism.LoadPublicKeys(dir); keys != nil || err == nil {
+		t.Errorf("directory without certificates: %v, %v; want an error", keys, err)
+	}
+
+	var want []mechanism.PublicKey
+	next := func() mechanism.KeyPair {
+		keys := newPair(t)
+		want = append(want, keys.Public())
+		return keys
+	}
+	if err := mechanism.SaveKeyPair(filepath.Join(dir, "a.key"), next()); err != nil {
+		t.Fatal(err)
+	}
+	const czmq = "#   ****  Generated on 2026-01-02 03:04:05 by CZMQ  ****\n#   ZeroMQ CURVE %s\n\n" +
+		"metadata\n    name = \"camera\"\ncurve\n    public-key = %q\n"
+	keys := next()
+	write("b", fmt.Sprintf(czmq, "Public Certificate", keys.Public()))
+	write("b_secret", fmt.Sprintf(czmq+"    secret-key = %q\n", "**Secret** Certificate", keys.Public(), keys.Secret()))
+	write("c.txt", fmt.Sprintf(czmq, "Public Certificate", next().Public()))
+	write(filepath.Join("old", "linked"), fmt.Sprintf(czmq, "Public Certificate", next().Public()))
+	if err := os.Symlink(filepath.Join("old", "linked"), filepath.Join(dir, "d")); err != nil {
+		t.Skip("no links here:", err)
 	}
 	if keys, err := mechanism.LoadPublicKeys(dir); err != nil || !slices.Equal(keys, want) {
 		t.Errorf("%v, %v; want %v", keys, err, want)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "d.key"), []byte("no key"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if keys, err := mechanism.LoadPublicKeys(dir); err == nil || keys != nil || !strings.Contains(err.Error(), "d.key") {
-		t.Errorf("%v, %v; want an error about d.key", keys, err)
+}
+
+// One certificate that cannot be used is an error, instead of a peer that is kept out for no visible reason.
+func TestDirectoryWithBadCertificate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, says string }{
+		{"x.key", "no key", "no public-key"},
+		{"x_secret", "no key", "no public-key"},
+		{"x", "metadata\ncurve\n", "line 2: "},
+		{"x", "curve\n    public-key = \"short\"\n", "line 2: "},
+		{"x", "curve\n    public-key = \"#####" + serverPublic[5:] + "\"\n", "line 2: "},
+		{"x", "curve\n    public-key = \"" + serverPublic + "\"\n    public-key = \"" + clientPublic + "\"\n", "line 3: "},
+		{"x", strings.Repeat("x", 65<<10), "something else"},
+		{"x", "", ""}, // a link to nowhere
+	} {
+		dir := t.TempDir()
+		if err := mechanism.SaveKeyPair(filepath.Join(dir, "good.key"), newPair(t)); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, tt.name)
+		var err error
+		if tt.text == "" {
+			err = os.Symlink("nowhere", path)
+		} else {
+			err = os.WriteFile(path, []byte(tt.text), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, err := mechanism.LoadPublicKeys(dir)
+		if err == nil || keys != nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s, %.40q: %v, %v; want an error with the path and %q", tt.name, tt.text, keys, err, tt.says)
+		}
 	}
 }
 
