@@ -47,8 +47,8 @@ func speakTo(t testing.TB, endpoint, kind string, s secured) *speaker {
 
 // encodeFrame appends a frame to dst as the peer sends it.
 func (s *speaker) encodeFrame(dst []byte, flags byte, body []byte) []byte {
-	if sealer := s.m.Sealer(); sealer != nil {
-		return sealer.Seal(dst, flags, body)
+	if s.m.Sealer() != nil {
+		return s.seal(dst, flags, body)
 	}
 	return append(wire.AppendHeader(dst, flags, len(body)), body...)
 }

@@ -158,7 +158,7 @@ func sealAll(stream []byte) (sealed, plain []byte) {
 		}
 		end := head + int(size)
 		flags &^= wire.FlagLong
-		sealed = plainSealer{}.Seal(sealed, flags, stream[head:end])
+		sealed = plainSealer{}.seal(sealed, flags, stream[head:end])
 		plain = append(wire.AppendHeader(plain, flags, int(size)), stream[head:end]...)
 		stream = stream[end:]
 	}

@@ -67,10 +67,10 @@ func (s *speaker) wrap(seal bool, data []byte) (b []byte) {
 	for len(data) > 0 {
 		flags, size, head, err := wire.ParseHeader(data)
 		if err != nil || head == 0 { // no frame: as the body of one
-			return s.m.Sealer().Seal(b, 0, data)
+			return s.seal(b, 0, data)
 		}
 		end := head + int(min(size, int64(len(data)-head)))
-		b = s.m.Sealer().Seal(b, flags&(wire.FlagMore|wire.FlagCommand), data[head:end])
+		b = s.seal(b, flags&(wire.FlagMore|wire.FlagCommand), data[head:end])
 		data = data[end:]
 	}
 	return b

@@ -92,11 +92,17 @@ func (s *speaker) finish() *speaker {
 // sendMessage sends a message of one frame.
 func (s *speaker) sendMessage(body string) {
 	s.t.Helper()
-	if sealer := s.m.Sealer(); sealer != nil {
-		s.write(sealer.Seal(nil, 0, []byte(body)))
+	if s.m.Sealer() != nil {
+		s.write(s.seal(nil, 0, []byte(body)))
 		return
 	}
 	s.write(message(body))
+}
+
+// seal appends to dst a frame as CURVE seals it.
+func (s *speaker) seal(dst []byte, flags byte, body []byte) []byte {
+	s.t.Helper()
+	return must(s.m.Sealer().Seal(dst, flags, body))(s.t)
 }
 
 // receiveMessage receives a message of one frame.

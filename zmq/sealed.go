@@ -228,10 +228,11 @@ func (c *sealedConn) Write(b []byte) (sent int, err error) {
 	return sent, err
 }
 
-// writeSome is Write for as many of the first frames as are worth a write.
+// writeSome is Write for as many of the first frames as are worth a write. Those before one that cannot be sealed go out.
 func (c *sealedConn) writeSome(b []byte) (int, error) {
 	out, sealed := c.out[:0], 0
 	var own *slab
+	var failed error
 	for sealed < len(b) && len(out) < largeRead {
 		flags, end, head := firstFrame(b[sealed:])
 		body := b[sealed+head : sealed+end]
@@ -239,12 +240,19 @@ func (c *sealedConn) writeSome(b []byte) (int, error) {
 			own = newSlab(len(out) + size)
 			out = append(own.b[:0], out...)
 		}
-		out = c.sealer.Seal(out, flags, body)
+		more, err := c.sealer.Seal(out, flags, body)
+		if err != nil {
+			failed = err
+			break
+		}
+		out = more
 		sealed += end
 	}
 	n, err := c.Conn.Write(out)
 	if err != nil {
 		sealed = wholeFrames(b, out[:n])
+	} else {
+		err = failed
 	}
 	if own != nil {
 		own.release(1)

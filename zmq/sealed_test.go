@@ -17,7 +17,11 @@ import (
 // plainSealer puts bytes before each body, of which the first holds the flags.
 type plainSealer struct{}
 
-func (plainSealer) Seal(dst []byte, flags byte, body []byte) []byte {
+func (s plainSealer) Seal(dst []byte, flags byte, body []byte) ([]byte, error) {
+	return s.seal(dst, flags, body), nil
+}
+
+func (plainSealer) seal(dst []byte, flags byte, body []byte) []byte {
 	dst = wire.AppendHeader(dst, 0, mechanism.CurveOverhead+len(body))
 	dst = append(dst, append([]byte{flags}, make([]byte, mechanism.CurveOverhead-1)...)...)
 	return append(dst, body...)
@@ -119,7 +123,7 @@ func sealedFrames(sizes []int) (plain, sealed []byte) {
 			body[j] = byte(i + j/7)
 		}
 		plain = append(wire.AppendHeader(plain, 0, size), body...)
-		sealed = plainSealer{}.Seal(sealed, 0, body)
+		sealed = plainSealer{}.seal(sealed, 0, body)
 	}
 	return plain, sealed
 }

@@ -19,7 +19,9 @@ func BenchmarkSeal(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				client.Seal(dst, 0, plain)
+				if _, err := client.Seal(dst, 0, plain); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}
@@ -39,7 +41,7 @@ func BenchmarkOpen(b *testing.B) {
 				if i%batch == 0 {
 					b.StopTimer()
 					for i := range frames {
-						frames[i] = client.Seal(frames[i][:0], 0, plain)
+						frames[i], _ = client.Seal(frames[i][:0], 0, plain)
 					}
 					b.StartTimer()
 				}

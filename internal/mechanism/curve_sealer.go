@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/experimance/experimance-go/internal/wire"
@@ -32,6 +33,7 @@ const (
 )
 
 var (
+	errNonces    = errors.New("the nonces of the connection are used up: a new one has new keys")
 	errNoMessage = errors.New("peer sent a frame that is no MESSAGE of CURVE")
 	errReplayed  = errors.New("peer's command has a nonce that is not above the last: it was replayed, or is out of order")
 	errTampered  = errors.New("peer's MESSAGE was changed on its way: its box cannot be opened")
@@ -70,8 +72,12 @@ func newCurveSealer(box *boxKey, out, in thread) *curveSealer {
 	return s
 }
 
-// Seal appends to dst the frame of a MESSAGE. Body must not share memory with dst.
-func (s *curveSealer) Seal(dst []byte, flags byte, body []byte) []byte {
+// Seal appends to dst the frame of a MESSAGE. Body must not share memory with dst. It fails if there is no nonce left: a
+// second frame with the same nonce would give both away.
+func (s *curveSealer) Seal(dst []byte, flags byte, body []byte) ([]byte, error) {
+	if s.out.count == math.MaxUint64 {
+		return nil, errNonces
+	}
 	s.out.count++
 	head := s.out.stream.head(s.out.count)
 
@@ -88,7 +94,7 @@ func (s *curveSealer) Seal(dst []byte, flags byte, body []byte) []byte {
 		s.out.stream.xorTail(secret[n:], body[n-1:], s.out.count)
 	}
 	authenticate((*[boxOverhead]byte)(message[tagAt:]), secret, head)
-	return dst[:at+size]
+	return dst[:at+size], nil
 }
 
 // Open appends to dst the frame in the body of a MESSAGE. Nothing is decrypted before
@@ -102,6 +108,9 @@ func (s *curveSealer) Open(dst []byte, _ byte, body []byte) ([]byte, error) {
 	}
 	count := binary.BigEndian.Uint64(body[nonceAt:])
 	if count <= s.in.count {
+		if s.in.count == math.MaxUint64 {
+			return nil, errNonces
+		}
 		return nil, errReplayed
 	}
 	head := s.in.stream.head(count)

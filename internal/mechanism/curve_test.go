@@ -139,7 +139,10 @@ func checkTraffic(t *testing.T, s mechanism.Sealer, p *curvePeer, ours, theirs s
 		{0, 0, string(bytes.Repeat([]byte("x"), 100_000))},
 		{wire.FlagLong, 0, string(bytes.Repeat([]byte("y"), 300))},
 	} {
-		frame := s.Seal([]byte("before"), tt.flags, []byte(tt.plain))
+		frame, err := s.Seal([]byte("before"), tt.flags, []byte(tt.plain))
+		if err != nil {
+			t.Fatal(err)
+		}
 		frame, ok := bytes.CutPrefix(frame, []byte("before"))
 		flags, size, n, err := wire.ParseHeader(frame)
 		if !ok || err != nil || flags&^wire.FlagLong != 0 || int(size) != len(frame)-n || int(size) != len(tt.plain)+mechanism.CurveOverhead {
@@ -421,7 +424,11 @@ func TestConnectionsShareNoKeys(t *testing.T) {
 		client, server := newClient(clientParams), newServer(serverParams)
 		said[i] = agree(t, client, server).said
 		for _, m := range []mechanism.Mechanism{client, server} {
-			said[i] = append(said[i], m.Sealer().Seal(nil, 0, []byte("the same")))
+			frame, err := m.Sealer().Seal(nil, 0, []byte("the same"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said[i] = append(said[i], frame)
 		}
 	}
 	for i := range said[0] {

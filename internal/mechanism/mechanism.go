@@ -51,8 +51,9 @@ type Presenter interface {
 // travel. One goroutine may seal while another opens.
 type Sealer interface {
 	// Seal appends to dst the whole frame that carries a frame of these flags
-	// and body. Its body is longer by [CurveOverhead].
-	Seal(dst []byte, flags byte, body []byte) []byte
+	// and body. Its body is longer by [CurveOverhead]. After an error, which is
+	// beside nil, nothing more can be sealed and the connection must end.
+	Seal(dst []byte, flags byte, body []byte) ([]byte, error)
 
 	// Open appends to dst the whole frame that a peer's frame of these flags and
 	// body carries, or returns nil and an error. The frame is shorter than body by

@@ -222,11 +222,12 @@ type secured struct {
 
 func (c *secured) send(flags byte, body string) {
 	c.t.Helper()
-	var frame []byte
+	frame := append(wire.AppendHeader(nil, flags, len(body)), body...)
 	if c.peer.Sealer != nil {
-		frame = c.peer.Sealer.Seal(nil, flags, []byte(body))
-	} else {
-		frame = append(wire.AppendHeader(nil, flags, len(body)), body...)
+		var err error
+		if frame, err = c.peer.Sealer.Seal(nil, flags, []byte(body)); err != nil {
+			c.t.Fatal(err)
+		}
 	}
 	if _, err := c.conn.Write(frame); err != nil {
 		c.t.Fatal(err)

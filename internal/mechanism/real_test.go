@@ -311,7 +311,10 @@ func TestRealPeerRefusesReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	frame := c.peer.Sealer.Seal(nil, 0, []byte("once"))
+	frame, err := c.peer.Sealer.Seal(nil, 0, []byte("once"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := c.conn.Write(append(slices.Clone(frame), frame...)); err != nil {
 		t.Fatal(err)
 	}

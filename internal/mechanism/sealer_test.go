@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 
@@ -23,7 +24,10 @@ func sealers(tb testing.TB) (client, server mechanism.Sealer) {
 // sealed is the body of a sealed frame.
 func sealed(tb testing.TB, s mechanism.Sealer, flags byte, plain []byte) []byte {
 	tb.Helper()
-	frame := s.Seal(nil, flags, plain)
+	frame, err := s.Seal(nil, flags, plain)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	outer, size, n, err := wire.ParseHeader(frame)
 	if err != nil || outer&^wire.FlagLong != 0 || int(size) != len(frame)-n {
 		tb.Fatalf("frame has flags %d and %d of %d bytes, %v", outer, size, len(frame)-n, err)
@@ -260,7 +264,10 @@ func TestSealerInPlace(t *testing.T) {
 	const around = "around"
 	for i, size := range sizes {
 		plain, flags := noise(size), []byte{0, wire.FlagMore, wire.FlagCommand}[i%3]
-		frame := client.Seal([]byte(around), flags, plain)
+		frame, err := client.Seal([]byte(around), flags, plain)
+		if err != nil {
+			t.Fatal(err)
+		}
 		head := len(around) + wire.HeaderSize(size+mechanism.CurveOverhead)
 		body := append(frame, around...)[head:len(frame)]
 		frame = body[:len(body)+len(around)]
@@ -283,6 +290,35 @@ func TestSealerInPlace(t *testing.T) {
 	}
 }
 
+// TestNoncesRunOut: the last nonce can be used, none for a second time, in either direction.
+func TestNoncesRunOut(t *testing.T) {
+	t.Parallel()
+	client, server := sealers(t)
+	mechanism.SetNonces(client, math.MaxUint64-2, math.MaxUint64-2)
+	mechanism.SetNonces(server, math.MaxUint64-2, math.MaxUint64-2)
+	var last []byte
+	for i := range 2 {
+		plain := noise(200 * i)
+		last = sealed(t, client, 0, plain)
+		if _, got, err := opened(t, server, 0, last); err != nil || !bytes.Equal(got, plain) {
+			t.Fatalf("frame %d of the last two: %v", i, err)
+		}
+		if _, got, err := opened(t, client, 0, sealed(t, server, 0, plain)); err != nil || !bytes.Equal(got, plain) {
+			t.Fatalf("frame %d of the last two, back: %v", i, err)
+		}
+	}
+	for range 2 {
+		for _, s := range []mechanism.Sealer{client, server} {
+			if frame, err := s.Seal([]byte("before"), 0, noise(100)); frame != nil || err == nil || !strings.Contains(err.Error(), "used up") {
+				t.Errorf("sealed %x, %v without a nonce", frame, err)
+			}
+		}
+		if _, _, err := opened(t, server, 0, last); err == nil || !strings.Contains(err.Error(), "used up") {
+			t.Errorf("opened after the last nonce: %v", err)
+		}
+	}
+}
+
 func TestSealerAllocatesNothing(t *testing.T) {
 	client, server := sealers(t)
 	for _, size := range []int{0, 64, 1 << 10, 64 << 10} {
@@ -290,7 +326,7 @@ func TestSealerAllocatesNothing(t *testing.T) {
 		dst := make([]byte, 0, size+wire.MaxHeader+mechanism.CurveOverhead)
 		got := make([]byte, 0, size+wire.MaxHeader)
 		if n := testing.AllocsPerRun(100, func() {
-			frame := client.Seal(dst, 0, plain)
+			frame, _ := client.Seal(dst, 0, plain)
 			_, _, head, _ := wire.ParseHeader(frame)
 			if _, err := server.Open(got, 0, frame[head:]); err != nil {
 				t.Fatal(err)

@@ -74,16 +74,16 @@ func (m *fourSteps) learn(data []byte) (err error) {
 // inverting is a sealer that shows that it was there.
 type inverting struct{}
 
-func (inverting) Seal(dst []byte, flags byte, body []byte) []byte {
+func (inverting) Seal(dst []byte, flags byte, body []byte) ([]byte, error) {
 	dst = wire.AppendHeader(dst, flags, len(body))
 	for _, c := range body {
 		dst = append(dst, ^c)
 	}
-	return dst
+	return dst, nil
 }
 
 func (s inverting) Open(dst []byte, flags byte, body []byte) ([]byte, error) {
-	return s.Seal(dst, flags, body), nil
+	return s.Seal(dst, flags, body)
 }
 
 func withWord(word string) func(mechanism.Params) mechanism.Mechanism {
