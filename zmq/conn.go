@@ -172,6 +172,7 @@ func (c *conn) run(ctx context.Context) error {
 	remote := remoteAddress(c.nc)
 	p, s := c.p, c.p.s
 	defer context.AfterFunc(ctx, func() { c.abort(net.ErrClosed) })()
+	defer c.peer.User.Membership.OnEnd(func() { c.abort(ErrKeyRemoved) })()
 	if c.isAborted() {
 		_ = c.nc.SetDeadline(longAgo) // the handshake has removed it
 	}

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/experimance/experimance-go/internal/mechanism"
 	"github.com/experimance/experimance-go/internal/wire"
 	"github.com/experimance/experimance-go/zmq"
 )
@@ -237,31 +239,164 @@ func TestReplayOfAnotherConnection(t *testing.T) {
 	expect(t, pull, "twice")
 }
 
-// Keys may come and go while the socket runs. Who is connected stays so, until the connection ends.
+// Keys may come and go while the socket runs. The connection of a key that is removed ends, and the peer is refused when it
+// comes back. What had come from it is received.
 func TestKeySetChanges(t *testing.T) {
 	t.Parallel()
 	keys, client := must(zmq.GenerateKeyPair())(t), must(zmq.GenerateKeyPair())(t)
 	allowed := zmq.NewKeySet()
-	events := make(chan zmq.Event, 1000)
-	pull := newPull(t, zmq.Config{Security: zmq.CurveServer{Keys: keys, Clients: allowed}})
+	events, ends := make(chan zmq.Event, 1000), make(chan zmq.Event, 1000)
+	pull := newPull(t, zmq.Config{Security: zmq.CurveServer{Keys: keys, Clients: allowed}, Events: ends})
 	cfg := quick
 	cfg.Security, cfg.Events, cfg.Linger = zmq.CurveClient{Keys: client, ServerKey: keys.Public()}, events, -1
 	push := newPush(t, cfg)
-	r := newRelay(t, bind(t, pull, wildcard))
-	check(t, push.Connect(r.Endpoint()))
+	at := bind(t, pull, wildcard)
+	check(t, push.Connect(at))
 	isRefused(t, events, zmq.HandshakeAuthentication, true)
 	allowed.Add(client.Public())
-	send(t, push, "let in") // by the next try
-	expect(t, pull, "let in")
-	allowed.Remove(client.Public())
-	send(t, push, "connected still")
-	expect(t, pull, "connected still")
-	untilEvent(t, events, zmq.EventHandshakeSucceeded)
-	r.Reset()
-	isRefused(t, events, zmq.HandshakeAuthentication, true)
-	allowed.Replace(client.Public())
+	for i, remove := range []func(){
+		func() { allowed.Remove(client.Public()) },
+		func() { allowed.Replace() },
+		func() { allowed.Replace(keys.Public()) },
+	} {
+		send(t, push, "let in") // by the next try
+		untilEvent(t, events, zmq.EventHandshakeSucceeded)
+		eventually(t, "the message has come", func() bool { return push.Stats().Queued == 0 && pull.Stats().Peers == 1 })
+		if i == 0 { // nothing that concerns others ends the connection
+			allowed.Remove(keys.Public())
+			allowed.Add(client.Public(), keys.Public())
+			allowed.Replace(client.Public())
+		}
+		expect(t, pull, "let in")
+		remove()
+		if e := untilEvent(t, ends, zmq.EventDisconnected); !errors.Is(e.Err, zmq.ErrKeyRemoved) {
+			t.Errorf("ended by %v", e.Err)
+		}
+		untilEvent(t, events, zmq.EventDisconnected)
+		isRefused(t, events, zmq.HandshakeAuthentication, true)
+		allowed.Replace(client.Public())
+	}
 	send(t, push, "let in again")
 	expect(t, pull, "let in again")
+}
+
+// A removed key ends the connections of every socket that uses the set, whichever end binds, in the middle of a message, while
+// a receive queue is full, and while a receiver reads for itself. Those of other keys go on.
+func TestKeyIsRevokedEverywhere(t *testing.T) {
+	t.Parallel()
+	keys, bad, good := must(zmq.GenerateKeyPair())(t), must(zmq.GenerateKeyPair())(t), must(zmq.GenerateKeyPair())(t)
+	allowed := zmq.NewKeySet(bad.Public(), good.Public())
+	server := zmq.CurveServer{Keys: keys, Clients: allowed}
+	client := func(pair zmq.KeyPair) zmq.Security { return zmq.CurveClient{Keys: pair, ServerKey: keys.Public()} }
+	ends := make(chan zmq.Event, 1000)
+	cfg := zmq.Config{Security: server, RecvHWM: 2, Events: ends}
+
+	var revoked []*zmq.Push
+	for range 3 { // those whose messages nobody receives
+		full := newPull(t, cfg)
+		at := bind(t, full, wildcard)
+		push := newPush(t, zmq.Config{Security: client(bad), SendHWM: 5, Linger: -1})
+		check(t, push.Connect(at))
+		fill(t, push)
+		revoked = append(revoked, push)
+	}
+	pull := newPull(t, cfg)
+	at := bind(t, pull, wildcard)
+	half := newSpeaker(dialRaw(t, at), "PUSH", client(bad), false).finish()
+	half.write(half.seal(nil, 0, make([]byte, 1<<20))[:1000])
+	friend := newPush(t, zmq.Config{Security: client(good)})
+	check(t, friend.Connect(at))
+	connecting := newPull(t, cfg) // as the server of CURVE
+	reading := inBackground(func() error {
+		m, err := connecting.Recv(within(t))
+		m.Release()
+		return err
+	})
+	bound := newPush(t, zmq.Config{Security: client(bad), Linger: -1})
+	check(t, connecting.Connect(bind(t, bound, wildcard)))
+	check(t, bound.WaitPeers(within(t), 1))
+	revoked = append(revoked, bound)
+	check(t, pull.WaitPeers(within(t), 2))
+
+	allowed.Remove(bad.Public())
+	for range len(revoked) + 1 {
+		if e := untilEvent(t, ends, zmq.EventDisconnected); !errors.Is(e.Err, zmq.ErrKeyRemoved) {
+			t.Errorf("ended by %v", e.Err)
+		}
+	}
+	half.expectEnd()
+	for _, push := range revoked {
+		eventually(t, "the peer has gone", func() bool { return push.Stats().Peers == 0 })
+	}
+	send(t, friend, "still here")
+	expect(t, pull, "still here")
+	check(t, connecting.Close())
+	isClosed(t, await(t, "the receiver", reading))
+}
+
+// exhausted is the security of a socket whose nonces run out after so many frames of each connection.
+type exhausted struct {
+	zmq.Security
+	frames int
+}
+
+// Factory makes mechanisms with such a sealer.
+func (e exhausted) Factory() (func(mechanism.Params) mechanism.Mechanism, error) {
+	factory, err := e.Security.Factory()
+	return func(params mechanism.Params) mechanism.Mechanism {
+		return &exhaustedMechanism{factory(params).(mechanism.Presenter), e.frames}
+	}, err
+}
+
+type exhaustedMechanism struct {
+	mechanism.Presenter
+	frames int
+}
+
+// Sealer returns a sealer that fails as that of CURVE does after its last nonce.
+func (m *exhaustedMechanism) Sealer() mechanism.Sealer {
+	return &exhaustedSealer{m.Presenter.Sealer(), m.frames}
+}
+
+type exhaustedSealer struct {
+	mechanism.Sealer
+	left int
+}
+
+var errNoNonces = errors.New("no nonces are left")
+
+// Seal fails after the last frame.
+func (s *exhaustedSealer) Seal(dst []byte, flags byte, body []byte) ([]byte, error) {
+	if s.left == 0 {
+		return nil, errNoNonces
+	}
+	s.left--
+	return s.Sealer.Seal(dst, flags, body)
+}
+
+// A connection whose nonces are used up ends, also between the frames of a message, and the next one goes on: nothing is lost,
+// and nothing comes twice.
+func TestConnectionWithoutNonces(t *testing.T) {
+	t.Parallel()
+	const messages, frames = 50, 7
+	keys, client := must(zmq.GenerateKeyPair())(t), must(zmq.GenerateKeyPair())(t)
+	events := make(chan zmq.Event, 1000)
+	pull := newPull(t, zmq.Config{Security: zmq.CurveServer{Keys: keys, Clients: zmq.NewKeySet(client.Public())}})
+	cfg := quick
+	cfg.Security, cfg.Events = exhausted{zmq.CurveClient{Keys: client, ServerKey: keys.Public()}, frames}, events
+	push := newPush(t, cfg)
+	check(t, push.Connect(bind(t, pull, wildcard)))
+	for i := range messages {
+		send(t, push, fmt.Sprint(i), "", "the end")
+	}
+	for i := range messages {
+		expect(t, pull, fmt.Sprintf("%d||the end", i))
+	}
+	for range messages * 3 / frames {
+		if e := untilEvent(t, events, zmq.EventDisconnected); !errors.Is(e.Err, errNoNonces) {
+			t.Errorf("ended by %v", e.Err)
+		}
+	}
 }
 
 // Who was told that it is refused does not come back at once, whatever its interval. Who was told nothing, because the refusal

@@ -99,8 +99,11 @@ type (
 	// PublicKey is the public half of a KeyPair, the name under which its owner is known: 32 bytes, comparable, shown by
 	// String in Z85, 40 characters, and as such in JSON, too.
 	PublicKey = mechanism.PublicKey
-	// KeySet is a set of public keys that may connect. NewKeySet makes one. It may change while sockets use it: that concerns
-	// the connections to come, those that exist stay. It must not be copied.
+	// KeySet is a set of public keys that may connect. NewKeySet makes one. It may change while sockets use it. A key that is
+	// removed, or not among those of Replace, is revoked: when the call returns, nothing more is read from the peers that were
+	// accepted by it; their connections end with ErrKeyRemoved, also in the middle of a message, and they are refused when they
+	// come back. What they had sent before, and was read, is received still. To exchange a key without an interruption, add the
+	// new one first, and remove the old one when its peers use the new one. A KeySet must not be copied.
 	//
 	//	Add(keys ...PublicKey)
 	//	Remove(keys ...PublicKey)
@@ -136,18 +139,23 @@ func ParseSecretKey(text string) (KeyPair, error) { return mechanism.ParseSecret
 func ParsePublicKey(text string) (PublicKey, error) { return mechanism.ParsePublicKey(text) }
 
 // SaveKeyPair writes two key files that Python's zmq.auth reads as well: path, with the public key, and path with "_secret"
-// behind it, with both keys, which nobody but the owner may read (mode 0600). By custom path ends in ".key". A file that
-// exists is never overwritten: the error then is fs.ErrExist.
+// behind it, with both keys. The mode of that file is 0600: only its owner may read it. Windows has no modes: there the file
+// gets the permissions that its directory hands down, so choose a directory that only its owner may read, such as one in the
+// user's profile. By custom path ends in ".key". A file that exists is never overwritten: the error then is fs.ErrExist.
 func SaveKeyPair(path string, pair KeyPair) error { return mechanism.SaveKeyPair(path, pair) }
 
-// LoadKeyPair reads a secret key file, of SaveKeyPair or of Python's zmq.auth. It refuses a file that others than its owner
-// may read or write, except on Windows.
+// LoadKeyPair reads a secret key file, of SaveKeyPair, of CZMQ or of Python's zmq.auth. It refuses a file that others than its
+// owner may read or write; on Windows it does not look at the permissions.
 func LoadKeyPair(path string) (KeyPair, error) { return mechanism.LoadKeyPair(path) }
 
 // LoadPublicKey reads the public key in a key file.
 func LoadPublicKey(path string) (PublicKey, error) { return mechanism.LoadPublicKey(path) }
 
-// LoadPublicKeys reads the public keys in all files of a directory whose names end in ".key", for a KeySet.
+// LoadPublicKeys reads the public keys of all certificates in a directory, for a KeySet: those of SaveKeyPair, of CZMQ and of
+// Python's zmq.auth. Their names do not matter. A file is a certificate if it has a section "curve", or a name that ends in
+// ".key" or "_secret"; other files, and directories within, are left alone. A certificate that cannot be read or has no public
+// key is an error, which names the file and the line, and so is a directory without any certificate. Each key is returned
+// once, in the order of the files' names.
 func LoadPublicKeys(dir string) ([]PublicKey, error) { return mechanism.LoadPublicKeys(dir) }
 
 // EncodeZ85 returns b as Z85 text (RFC 32). The number of bytes must be a multiple of four.

@@ -76,6 +76,8 @@ type Decision struct {
 
 	// Metadata is what else is known of the user.
 	Metadata map[string]string
+
+	membership *Membership // of the peer's key; nil if there is no set
 }
 
 // Accept is the Decision that lets a peer in as this user. Empty stands for the name in
@@ -92,6 +94,10 @@ func Refuse(reason string) Decision {
 type User struct {
 	ID       string
 	Metadata map[string]string
+
+	// Membership is that of the peer's key in the set of keys that may connect. When it
+	// ends, so must the connection. Nil if there is no such set.
+	Membership *Membership
 }
 
 // RefusedError says that this end has refused a peer. It is [ErrAuthentication].

@@ -12,8 +12,8 @@ type CurveFleet struct {
 	// shares one pair.
 	ServerKey PublicKey
 
-	// Members is the set of public keys that may connect to this peer. It may be changed at any time. Nil stands for Keys'
-	// public key alone.
+	// Members is the set of public keys that may connect to this peer. It may be changed at any time; the connections of a
+	// key that is removed end. Nil stands for Keys' public key alone.
 	Members *KeySet
 }
 

@@ -26,7 +26,8 @@ type CurveServer struct {
 	Keys KeyPair
 
 	// Clients is the set of public keys that may connect. It may be changed at any
-	// time. Nil leaves the decision to the Authenticator.
+	// time; the connections of a key that is removed end. Nil leaves the decision to the
+	// Authenticator.
 	Clients *KeySet
 
 	// Authenticator decides about each client. Nil leaves the decision to Clients.
@@ -61,13 +62,19 @@ func (s CurveServer) judge() Authenticator {
 		return s.Authenticator
 	}
 	return func(ctx context.Context, r AuthRequest) (Decision, error) {
-		if !s.Clients.Has(r.PublicKey) {
+		membership := s.Clients.membership(r.PublicKey)
+		if membership == nil {
 			return Refuse("its key is not among the allowed ones"), nil
 		}
-		if s.Authenticator == nil {
-			return Accept(""), nil
+		d := Accept("")
+		if s.Authenticator != nil {
+			var err error
+			if d, err = s.Authenticator(ctx, r); err != nil {
+				return d, err
+			}
 		}
-		return s.Authenticator(ctx, r)
+		d.membership = membership
+		return d, nil
 	}
 }
 

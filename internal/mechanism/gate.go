@@ -25,7 +25,7 @@ func (g gate) admit(ctx context.Context, peer string, r AuthRequest) (user User,
 		if d.UserID == "" {
 			d.UserID = r.name()
 		}
-		return User{ID: d.UserID, Metadata: d.Metadata}, nil, nil
+		return User{ID: d.UserID, Metadata: d.Metadata, Membership: d.membership}, nil, nil
 	}
 	refused := &RefusedError{Request: r, Status: d.Status, Reason: d.Reason, Err: err}
 	switch {
