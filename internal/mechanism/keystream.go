@@ -97,23 +97,28 @@ func feed(mac *poly1305.MAC, secret []byte) {
 }
 
 // position is the input of Salsa20 that is a short nonce and the number of a block.
-func position(count, block uint64) *[16]byte {
-	var p [16]byte
+type position [16]byte
+
+// set writes into the caller's memory: to return a pointer would allocate for each call
+// on processors for which this is not inlined.
+func (p *position) set(count, block uint64) *[16]byte {
 	binary.BigEndian.PutUint64(p[:], count)
 	binary.LittleEndian.PutUint64(p[8:], block)
-	return &p
+	return (*[16]byte)(p)
 }
 
 // fillHeadsPortable is fillHeads for all processors.
 func fillHeadsPortable(dst *[heads * headSize]byte, key *[32]byte, count uint64) {
 	clear(dst[:])
+	var p position
 	for i := range uint64(heads) {
 		head := dst[i*headSize:][:headSize]
-		salsa.XORKeyStream(head, head, position(count+i, 0), key)
+		salsa.XORKeyStream(head, head, p.set(count+i, 0), key)
 	}
 }
 
 // xorFromPortable is xorFrom for all processors.
 func xorFromPortable(dst, src []byte, key *[32]byte, count, block uint64) {
-	salsa.XORKeyStream(dst, src, position(count, block), key)
+	var p position
+	salsa.XORKeyStream(dst, src, p.set(count, block), key)
 }

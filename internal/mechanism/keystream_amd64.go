@@ -66,8 +66,9 @@ func xorFrom(dst, src []byte, key *[32]byte, count, block uint64) {
 // xorFrom16 is xorFrom by sixteen blocks, as far as eight do not suffice.
 func xorFrom16(dst, src []byte, key *[32]byte, count, block uint64) {
 	const size = wideLanes * blockSize
+	var p position
 	for ; len(src) >= size; block += wideLanes {
-		xorBlocks16((*[size]byte)(dst), (*[size]byte)(src), key, position(count, block))
+		xorBlocks16((*[size]byte)(dst), (*[size]byte)(src), key, p.set(count, block))
 		dst, src = dst[size:], src[size:]
 	}
 	if len(src) <= lanes*blockSize {
@@ -76,7 +77,7 @@ func xorFrom16(dst, src []byte, key *[32]byte, count, block uint64) {
 	}
 	var rest [size]byte
 	copy(rest[:], src)
-	xorBlocks16(&rest, &rest, key, position(count, block))
+	xorBlocks16(&rest, &rest, key, p.set(count, block))
 	copy(dst, rest[:len(src)])
 }
 
