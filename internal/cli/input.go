@@ -16,11 +16,14 @@ type input struct {
 	err   error // the input ended here for this reason
 }
 
+// byteOrderMark is what editors and shells of Windows put before UTF-8.
+var byteOrderMark = []byte("\ufeff")
+
 // longestInput bounds a line, in bytes: larger messages are not sent anyway.
 const longestInput = 256 << 20
 
 // inputs returns the messages to send, at most count where that is not 0: the argument, so often (once by default), or the
-// lines of in that are not blank. Reading a line that nobody asks for any more may go on until the process ends.
+// lines of in that are not blank, without a byte order mark before the first. Reading a line that nobody asks for any more may go on until the process ends.
 func inputs(ctx context.Context, args []string, in io.Reader, count int) <-chan input {
 	messages := make(chan input)
 	yield := func(m input) bool {
@@ -51,7 +54,11 @@ func readLines(in io.Reader, count int, yield func(input) bool) {
 	number := 0
 	for taken := 0; (count == 0 || taken < count) && lines.Scan(); {
 		number++
-		text := bytes.TrimSpace(lines.Bytes())
+		text := lines.Bytes()
+		if number == 1 {
+			text = bytes.TrimPrefix(text, byteOrderMark)
+		}
+		text = bytes.TrimSpace(text)
 		if len(text) == 0 {
 			continue
 		}

@@ -274,3 +274,17 @@ func TestSubPrintsJSONOnly(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// One byte order mark before the first line is skipped; elsewhere it is no JSON.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	lines := []string{`{"n":1}`, `{"n":2}`}
+	pull := start(t, nil, "pull", "--address", anyPort, "--count", "2")
+	push := start(t, input("\ufeff"+lines[0]+"\r", "\ufeff{}", lines[1]+"\r"), "push", "--address", pull.address())
+	push.wantExit(1)
+	pull.wantExit(0)
+	pull.wantLines(wrapped(`{"message":`, lines))
+	if text := push.stderr.String(); !strings.Contains(text, "line 2 of standard input") || strings.Contains(text, "line 1 ") {
+		t.Errorf("standard error: %q", text)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os/signal"
@@ -31,7 +30,7 @@ func (r *receiver) run(ctx context.Context) error {
 	signal.Ignore(syscall.SIGPIPE) // a closed out is an error of writing
 	err := r.svc.Run(ctx)
 	switch {
-	case errors.Is(r.err, syscall.EPIPE):
+	case isBrokenPipe(r.err):
 		return nil
 	case r.err != nil:
 		return failure(r.err)
