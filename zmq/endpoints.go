@@ -21,12 +21,12 @@ import (
 // It returns the endpoint as it was resolved, with the real port or path, which is the one to give to Unbind and to peers. A
 // socket may be bound to any number of endpoints, and be connected as well.
 //
-// The file of an ipc path has the mode 0777 without the bits of the process's umask: as a rule 0755, with which only processes
+// The file of an ipc path has the mode 0777 without the bits of the process's umask: as a rule 0755, so that only processes
 // of the same user, and of root, can connect. To admit others, change the mode after Bind, or the umask before. To keep
 // others out for certain, use a directory that only its owner may enter. The longest path has 107 bytes (103 on macOS and the
-// BSDs). A socket that a dead process has left at the path is replaced; anything else is left alone, and the error is
-// EADDRINUSE. Several processes may try at once: one succeeds. While Bind runs there are two more files, with ".lock" and "~"
-// after the path. Unbind and Close remove the socket's file, unless it is another socket's by then.
+// BSDs). A stale socket, which a dead process left at the path, is replaced; if there is any other file, the error is EADDRINUSE.
+// Several processes may try at once: one succeeds. While Bind runs there may be two more files, with ".lock" and
+// "~" after the path. Unbind and Close remove the socket's file, unless it is another socket's by then.
 func (s *socket) Bind(endpoint string) (resolved string, err error) {
 	ep, err := parseEndpoint(endpoint, true)
 	if err != nil {

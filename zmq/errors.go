@@ -36,7 +36,7 @@ var ErrTooManySubscriptions = errors.New("zmq: peer sent more than Config.MaxSub
 // came in and there were as many as Config.MaxHandshakes allows.
 var ErrTooManyHandshakes = errors.New("zmq: more peers in their handshake than Config.MaxHandshakes")
 
-// ErrKeyRemoved is why a connection ends whose peer's key was removed from the KeySet by which it was accepted.
+// ErrKeyRemoved is the reason for the end of a connection: the peer's key was removed from the KeySet that had let it in.
 var ErrKeyRemoved = errors.New("zmq: the peer's key was removed from the KeySet")
 
 // ErrNoPeer is in the error of a Send that its context ended while no peer could take the message.

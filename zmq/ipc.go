@@ -14,8 +14,9 @@ import (
 	"syscall"
 )
 
-// pathLimit is the length in bytes of the longest path that the system takes for a socket: 107 on Linux and Windows, 103 on
-// macOS and the BSDs. The system's structure has room for one byte more, which is zero.
+// pathLimit is the length in bytes of the longest path that the system takes for a socket: 107 on
+// Linux and Windows, 103 on macOS and the BSDs. The system's structure has room for one byte more,
+// which is zero.
 const pathLimit = len(syscall.RawSockaddrUnix{}.Path) - 1
 
 // checkPath returns an error if name is too long for a socket.
@@ -26,7 +27,7 @@ func checkPath(name string) error {
 	return nil
 }
 
-// anyPath returns a path at which there is nothing yet.
+// anyPath returns a random path in the directory for temporary files.
 func anyPath() (string, error) {
 	name := filepath.Join(os.TempDir(), fmt.Sprintf("zmq-%016x", rand.Uint64()))
 	return name, checkPath(name)
@@ -42,9 +43,10 @@ type ipcListener struct {
 	file fs.FileInfo // of the socket
 }
 
-// listenIPC listens at a path or an abstract name. The socket of a process that has died is replaced, any other file is left
-// alone: then the error is EADDRINUSE. Several processes may do this at once, for the same path: a lock beside the path lets
-// one at a time look for such a socket and replace it. Without the lock nothing is replaced.
+// listenIPC listens at a path or an abstract name. A stale socket, which a dead process left
+// behind, is replaced; if there is any other file, the error is EADDRINUSE. Several processes may
+// call it at once with the same path: the lock of the path lets one at a time look for a stale
+// socket and replace it. Without the lock it replaces nothing.
 func listenIPC(ctx context.Context, lc *net.ListenConfig, name string) (net.Listener, error) {
 	if strings.HasPrefix(name, "@") {
 		return lc.Listen(ctx, "unix", name)
@@ -55,7 +57,7 @@ func listenIPC(ctx context.Context, lc *net.ListenConfig, name string) (net.List
 	}
 	if unlock, ok := lockPath(ctx, path); ok {
 		defer unlock()
-		if err := removeOrphan(name); err != nil {
+		if err := removeStale(name); err != nil {
 			return nil, err
 		}
 		if l, err := listenAside(ctx, lc, name, path); err == nil {
@@ -65,16 +67,17 @@ func listenIPC(ctx context.Context, lc *net.ListenConfig, name string) (net.List
 	return listenAt(ctx, lc, name, path)
 }
 
-// listenAside listens at another path in the same directory and makes the socket appear at its own when it is ready. So there is
-// no moment in which it exists and refuses connections, which other programs would take for the sign of an orphan. It fails
-// if there is something at the path, if the other path is too long, and on file systems without hard links. The caller has the
-// lock of the path.
+// listenAside listens at a second name in the same directory, and links the socket to its path when
+// it is ready. So the socket never refuses connections, by which other programs recognize a stale
+// one. It fails if there is a file at the path, if the second name is too long, on file systems
+// without hard links, and on systems other than Linux, since it is not known whether a socket can be
+// reached by a link there. The caller has the lock of the path.
 func listenAside(ctx context.Context, lc *net.ListenConfig, name, path string) (net.Listener, error) {
-	aside := name + asideSuffix
-	if runtime.GOOS == "windows" {
+	if runtime.GOOS != "linux" {
 		return nil, errors.ErrUnsupported
 	}
-	if info, err := os.Lstat(aside); err == nil && isSocket(info) { // of a process that died in here
+	aside := name + asideSuffix
+	if info, err := os.Lstat(aside); err == nil && isSocket(info) { // of a process that died here
 		_ = os.Remove(aside) // an error shows in what follows
 	}
 	l, err := listenAt(ctx, lc, aside, path)
@@ -105,16 +108,16 @@ func listenAt(ctx context.Context, lc *net.ListenConfig, name, path string) (net
 	return &ipcListener{unix, path, file}, nil
 }
 
-// Close removes the socket from its path, unless there is another file by now, and closes the listener. It takes no lock:
-// until then the socket accepts connections, and is replaced by no one.
+// Close removes the socket from its path, unless there is another file by now, and closes the
+// listener. It needs no lock: the socket accepts connections until then, so that it is not stale.
 func (l *ipcListener) Close() error {
 	return errors.Join(removeFile(l.path, l.file), l.UnixListener.Close())
 }
 
-// removeOrphan removes a socket that nobody listens on. The caller has the lock of the path.
-func removeOrphan(path string) error {
+// removeStale removes a stale socket. The caller has the lock of the path.
+func removeStale(path string) error {
 	info, err := os.Lstat(path)
-	if err != nil || !isSocket(info) || !isOrphan(path) {
+	if err != nil || !isSocket(info) || !isStale(path) {
 		return nil // if there is something, listening fails
 	}
 	return removeFile(path, info)
@@ -130,8 +133,9 @@ func removeFile(path string, file fs.FileInfo) error {
 
 func isSocket(info fs.FileInfo) bool { return info.Mode()&fs.ModeSocket != 0 }
 
-// isOrphan reports whether nobody listens on a socket. A listener that is too busy for another connection is one.
-func isOrphan(path string) bool {
+// isStale reports whether a socket has no listener. One that is too busy for another connection
+// has.
+func isStale(path string) bool {
 	nc, err := net.Dial("unix", path)
 	if err == nil {
 		nc.Close()
@@ -139,8 +143,8 @@ func isOrphan(path string) bool {
 	return errors.Is(err, errRefused)
 }
 
-// remoteAddress returns the network address of a connection's peer. The socket of an ipc endpoint goes by the path at which
-// it was made.
+// remoteAddress returns the network address of a connection's peer. The system knows the socket of
+// an ipc endpoint by its second name.
 func remoteAddress(nc net.Conn) string {
 	addr := nc.RemoteAddr()
 	if addr.Network() == "unix" {

@@ -11,12 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockWait is how long a socket waits while another one binds the same path, which takes it less than a millisecond.
+// lockWait is how long a socket waits while another one binds the same path, which takes it less
+// than a millisecond.
 const lockWait = 5 * time.Second
 
-// lockPath acquires the lock of a path at which a socket is to be bound: a locked file beside it, which exists only meanwhile.
-// The lock ends with its process, so that a file that was left behind locks nothing. It reports false if there can be no such
-// file, for want of permission for instance, or if the lock could not be acquired before ctx ends.
+// lockPath acquires the lock of a socket's path: a locked file beside it, which is removed when the
+// lock is released. The lock ends with its process, so that a file that a dead process left behind
+// locks nothing. lockPath reports false if the file cannot be made, for want of permission for
+// instance, or if the lock could not be acquired within lockWait or before ctx ends.
 func lockPath(ctx context.Context, path string) (unlock func(), ok bool) {
 	name := path + ".lock"
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
@@ -43,7 +45,8 @@ func lockPath(ctx context.Context, path string) (unlock func(), ok bool) {
 	}
 }
 
-// isAt reports whether the file is the one at the path. The process that had the lock before has removed it.
+// isAt reports whether the file is the one at the path. The process that had the lock before has
+// removed it.
 func isAt(f *os.File, path string) bool {
 	opened, err := f.Stat()
 	if err != nil {

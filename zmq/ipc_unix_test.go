@@ -27,12 +27,20 @@ func socketDir(t testing.TB) string {
 	return dir
 }
 
-// leaveOrphan makes a socket as a process that dies leaves it behind.
-func leaveOrphan(t testing.TB, path string) {
+// leaveStale makes a socket as a process that dies leaves it behind.
+func leaveStale(t testing.TB, path string) {
 	t.Helper()
 	dead := must(net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"}))(t)
 	dead.SetUnlinkOnClose(false)
 	check(t, dead.Close())
+}
+
+// needsLinks skips a test of what is done on Linux alone.
+func needsLinks(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("NOT RUN: sockets are bound at their path on this system")
+	}
 }
 
 // holds fails the test unless these files are in the directory, and no others.
@@ -80,7 +88,8 @@ func TestIPCCloseLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-// However many bind a path at once, at which a dead process has left its socket, one succeeds and keeps it.
+// However many bind a path at once, at which a dead process has left its socket, one succeeds and
+// keeps it.
 func TestIPCBindersAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := socketDir(t)
@@ -91,7 +100,7 @@ func TestIPCBindersAtOnce(t *testing.T) {
 		pulls[i] = newPull(t, zmq.Config{Linger: -1})
 	}
 	for round := range rounds {
-		leaveOrphan(t, path)
+		leaveStale(t, path)
 		var bound []*zmq.Pull
 		var mu sync.Mutex
 		var wg sync.WaitGroup
@@ -122,9 +131,11 @@ func TestIPCBindersAtOnce(t *testing.T) {
 	holds(t, dir)
 }
 
-// From the moment in which a socket appears at its path it takes connections: it never looks like one that was left behind.
+// From the moment in which a socket appears at its path it takes connections: it never looks like
+// one that was left behind.
 func TestIPCNeverLooksStale(t *testing.T) {
 	t.Parallel()
+	needsLinks(t)
 	dir := socketDir(t)
 	pull := newPull(t, zmq.Config{Linger: -1})
 	for round := range 60 {
@@ -154,17 +165,18 @@ func TestIPCNeverLooksStale(t *testing.T) {
 	holds(t, dir)
 }
 
-// What a process leaves behind that dies while it binds is in nobody's way: the lock, which it does not hold any more, the
-// socket that was about to appear, and one that has appeared.
+// What a process leaves behind that dies while it binds is in nobody's way: the lock, which it does
+// not hold any more, the socket that was about to appear, and one that has appeared.
 func TestIPCAfterCrash(t *testing.T) {
 	t.Parallel()
+	needsLinks(t)
 	for _, left := range []string{"s.lock", "s~", "s.lock s~", "s.lock s s~", "s s~"} {
 		dir := socketDir(t)
 		for _, name := range strings.Fields(left) {
 			if path := filepath.Join(dir, name); name == "s.lock" {
 				check(t, os.WriteFile(path, nil, 0o600))
 			} else {
-				leaveOrphan(t, path)
+				leaveStale(t, path)
 			}
 		}
 		pull, push := newPull(t, zmq.Config{}), newPush(t, zmq.Config{})
@@ -184,14 +196,15 @@ func TestIPCWithoutLock(t *testing.T) {
 	pull := newPull(t, zmq.Config{})
 	at := bind(t, pull, "ipc://"+path)
 	check(t, pull.Unbind(at))
-	leaveOrphan(t, path)
+	leaveStale(t, path)
 	if _, err := pull.Bind(at); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("bound over a socket without the lock: %v", err)
 	}
 	holds(t, dir, "s", "s.lock")
 }
 
-// Names that sockets use while they bind, taken by files of others, are left alone, and do not keep a socket from binding.
+// Names that sockets use while they bind, taken by files of others, are left alone, and do not keep
+// a socket from binding.
 func TestIPCNamesTaken(t *testing.T) {
 	t.Parallel()
 	dir := socketDir(t)
@@ -209,7 +222,7 @@ func TestIPCNamesTaken(t *testing.T) {
 func TestIPCLink(t *testing.T) {
 	t.Parallel()
 	dir := socketDir(t)
-	leaveOrphan(t, filepath.Join(dir, "orphan"))
+	leaveStale(t, filepath.Join(dir, "orphan"))
 	check(t, os.Symlink("orphan", filepath.Join(dir, "s")))
 	if _, err := newPull(t, zmq.Config{}).Bind("ipc://" + filepath.Join(dir, "s")); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("bound over a link: %v", err)
@@ -244,7 +257,8 @@ func TestIPCMode(t *testing.T) {
 	defer file.Close()
 	want := must(file.Stat())(t).Mode().Perm()
 	pull := newPull(t, zmq.Config{})
-	for _, name := range []string{"s", strings.Repeat("l", pathLimit()-len(dir)-1)} { // the long one has no place for a second name
+	long := strings.Repeat("l", pathLimit()-len(dir)-1) // which leaves no place for a second name
+	for _, name := range []string{"s", long} {
 		bind(t, pull, "ipc://"+filepath.Join(dir, name))
 		if got := must(os.Lstat(filepath.Join(dir, name)))(t).Mode(); got != fs.ModeSocket|want {
 			t.Errorf("mode %v, want that of a file made with 0777, %v", got, want)
@@ -260,14 +274,15 @@ func pathLimit() int {
 	return 103
 }
 
-// Paths of the greatest length can be used, and the error of a longer one says how long it may be, whichever end it is for.
+// Paths of the greatest length can be used, and the error of a longer one says how long it may be,
+// whichever end it is for.
 func TestIPCPathLimit(t *testing.T) {
 	t.Parallel()
 	dir := socketDir(t)
 	path := func(n int) string { return "ipc://" + filepath.Join(dir, strings.Repeat("x", n-len(dir)-1)) }
 	for n := pathLimit() - 2; n <= pathLimit(); n++ {
 		pull, push := newPull(t, zmq.Config{}), newPush(t, zmq.Config{})
-		leaveOrphan(t, strings.TrimPrefix(path(n), "ipc://"))
+		leaveStale(t, strings.TrimPrefix(path(n), "ipc://"))
 		pair(t, pull, push, path(n))
 		send(t, push, "x")
 		m := must(pull.Recv(within(t)))(t)

@@ -4,7 +4,7 @@ package zmq
 
 import "syscall"
 
-// errRefused is what the system says if nobody listens at an address.
+// errRefused is the system's error for an address without a listener.
 const errRefused = syscall.ECONNREFUSED
 
 // sysSocket is the system's name for a socket.

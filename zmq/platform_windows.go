@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// errRefused is what the system says if nobody listens at an address. syscall.ECONNREFUSED is a number of Go's own here.
+// errRefused is the system's error for an address without a listener. syscall.ECONNREFUSED is a
+// number of Go's own here.
 const errRefused = windows.WSAECONNREFUSED
 
 // sysSocket is the system's name for a socket.

@@ -102,8 +102,8 @@ type (
 	// KeySet is a set of public keys that may connect. NewKeySet makes one. It may change while sockets use it. A key that is
 	// removed, or not among those of Replace, is revoked: when the call returns, nothing more is read from the peers that were
 	// accepted by it; their connections end with ErrKeyRemoved, also in the middle of a message, and they are refused when they
-	// come back. What they had sent before, and was read, is received still. To exchange a key without an interruption, add the
-	// new one first, and remove the old one when its peers use the new one. A KeySet must not be copied.
+	// come back. Messages that were read before are still received. To exchange a key without an interruption, add the new one
+	// first, and remove the old one when its peers use the new one. A KeySet must not be copied.
 	//
 	//	Add(keys ...PublicKey)
 	//	Remove(keys ...PublicKey)

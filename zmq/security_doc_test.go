@@ -43,8 +43,8 @@ func TestSecurityDocNamesTests(t *testing.T) {
 	}
 }
 
-// The defaults in SECURITY.md are those of the code, and every field of Config that is a limit of what peers can do has a row,
-// with a test.
+// The defaults in SECURITY.md are those of the code, and every field of Config that is a limit of
+// what peers can do has a row, with a test.
 func TestSecurityDocHasDefaults(t *testing.T) {
 	t.Parallel()
 	code := map[string]int64{

@@ -6,15 +6,17 @@ import (
 	"syscall"
 )
 
-// The system gives each connecting socket a free port. If nobody listens at the port that a dialer tries, and it is one of
-// those that the system gives away, the dialer gets that very port one day, and connects to itself (TCP's simultaneous open,
-// RFC 9293, section 3.5). Package net notices, closes the connection and tries again. Closed in good order, though, the
-// connection would keep the port for a minute (TIME-WAIT), in which the peer could not bind it. So a connection is reset when
-// it is closed, until it is known to be one to another socket.
+// The system gives each connecting socket a free port. If the port that a dialer tries has no
+// listener and is in the system's range of such ports, the dialer gets that very port one day, and
+// connects to itself (TCP's simultaneous open, RFC 9293, section 3.5). Package net notices, closes
+// the connection and tries again. An orderly close would keep the port for a minute (TIME-WAIT),
+// and the peer could not bind it. So closing a connection resets it, until it is known to lead to
+// another socket.
 
-var errSelfConnected = errors.New("nobody listens there: the connection came to itself, and was reset")
+var errSelfConnected = errors.New("no listener: the connection came to itself, and was reset")
 
-// resetOnClose makes closing a socket that is about to connect free its port at once. It is for net.Dialer.Control.
+// resetOnClose makes closing a socket that is about to connect free its port at once. It is for
+// net.Dialer.Control.
 func resetOnClose(_, _ string, c syscall.RawConn) error {
 	var failed error
 	err := c.Control(func(fd uintptr) {
@@ -23,7 +25,8 @@ func resetOnClose(_, _ string, c syscall.RawConn) error {
 	return errors.Join(err, failed)
 }
 
-// closeInOrder undoes resetOnClose for a connection to another socket. It returns an error for a connection to itself.
+// closeInOrder undoes resetOnClose for a connection to another socket. It returns an error for a
+// connection to itself.
 func closeInOrder(nc *net.TCPConn) error {
 	if nc.LocalAddr().String() == nc.RemoteAddr().String() {
 		return errSelfConnected

@@ -18,7 +18,8 @@ import (
 // inNamespace is set in the environment of a test that runs in a network namespace of its own.
 const inNamespace = "EXPERIMANCE_TEST_NAMESPACE"
 
-// isolated runs the test once more, in a process with a network of its own, and reports false; there it reports true.
+// isolated runs the test once more, in a process with a network of its own, and reports false;
+// there it reports true.
 func isolated(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(inNamespace) != "" {
@@ -63,8 +64,9 @@ func raiseLoopback(t *testing.T) {
 	check(t, unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo))
 }
 
-// A socket that connects to a port that the system gives to connecting sockets comes to itself now and then: here each time,
-// since there is no other port. It takes that for a failure, and does not keep its peer from binding the port.
+// A socket that connects to a port that the system gives to connecting sockets comes to itself now
+// and then: here each time, since there is no other port. It takes that for a failure, and does not
+// keep its peer from binding the port.
 func TestSelfConnect(t *testing.T) {
 	if !isolated(t) {
 		return
