@@ -116,19 +116,18 @@ func (l *ipcListener) Close() error {
 
 // removeStale removes a stale socket. The caller has the lock of the path.
 func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	if err != nil || !isSocket(info) || !isStale(path) {
-		return nil // if there is something, listening fails
+	if info, err := os.Lstat(path); err == nil && isSocket(info) && isStale(path) {
+		return removeFile(path, info)
 	}
-	return removeFile(path, info)
+	return nil
 }
 
 // removeFile removes a file from its path, unless there is another one, or none.
 func removeFile(path string, file fs.FileInfo) error {
-	if info, err := os.Lstat(path); err != nil || !os.SameFile(info, file) {
-		return nil
+	if info, err := os.Lstat(path); err == nil && os.SameFile(info, file) {
+		return os.Remove(path)
 	}
-	return os.Remove(path)
+	return nil
 }
 
 func isSocket(info fs.FileInfo) bool { return info.Mode()&fs.ModeSocket != 0 }
