@@ -43,7 +43,7 @@ type Config struct {
 	HandshakeTimeout time.Duration
 
 	// MaxHandshakes bounds how many connections of each bound endpoint are in their handshake at once, and so what strangers
-	// who connect and say nothing can take: some 10 KiB, a descriptor and two goroutines each. For one more, the oldest is
+	// who connect and say nothing can take: some 10 KiB, a descriptor and a goroutine each. For one more, the oldest is
 	// closed with ErrTooManyHandshakes, once it has had a tenth of a second; until then the one more waits. 0 means 1024, a
 	// negative value no limit.
 	MaxHandshakes int
@@ -70,7 +70,8 @@ type Config struct {
 	// whose program is slow, or stopped, is not concerned: its system goes on answering. Heartbeats notice more, and sooner.
 	KeepAlive net.KeepAliveConfig
 
-	// HeartbeatInterval is how often a PING is sent to each peer. 0 means never.
+	// HeartbeatInterval is how often a PING is sent to each peer. 0 means never. Peers of ZMTP 2.0
+	// know no PING and get none.
 	HeartbeatInterval time.Duration
 
 	// HeartbeatTimeout is how long a PING may be without an answer before the peer is disconnected. Anything that comes from

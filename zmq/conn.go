@@ -283,6 +283,9 @@ func (c *conn) wakeWriter() {
 	}
 }
 
+// hasCommands reports whether the peer's version has commands: all since 3.0.
+func (c *conn) hasCommands() bool { return c.peer.Major != 2 }
+
 // subscribe sends a subscription or a cancellation, in the form that the peer's version has for it. It returns how many bytes
 // of such news wait for the peer.
 func (c *conn) subscribe(topic []byte, cancel bool) int {

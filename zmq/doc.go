@@ -1,6 +1,7 @@
-// Package zmq has sockets that speak ZeroMQ's protocol, ZMTP 3.1 (RFC 37), in pure Go: all eleven types, over tcp, ipc and,
-// within a process, inproc; in the clear, or secured by PLAIN or CURVE. They talk to each other and to those of libzmq 4.0
-// and later.
+// Package zmq has sockets that speak ZeroMQ's protocol, ZMTP 3.1 (RFC 37), in pure Go: all eleven
+// types, over tcp, ipc and, within a process, inproc; in the clear, or secured by PLAIN or CURVE.
+// They talk to each other, to those of libzmq 4.0 and later, and in the clear to peers of ZMTP 2.0
+// (libzmq 3.2, JeroMQ 0.3).
 //
 // A socket is not a connection. It may be bound to endpoints and connected to others, any number of each, at any time; it
 // finds its peers again when they were away, and routes messages by its type:
@@ -85,8 +86,10 @@
 // would take as final, so that the peer keeps what is queued and tries again. Both sides have the event
 // [EventHandshakeFailed]; that of the side which refuses has the reason.
 //
-// One side completes the handshake: the bound socket, or with PLAIN and CURVE the server. It refuses peers before. If the other
-// side refuses, its peer has been told that it is accepted, and may lose what it has written to the connection.
+// One side completes the handshake: the bound socket, or with PLAIN and CURVE the server. It
+// refuses peers before. If the other side refuses, its peer has been told that it is accepted, and
+// may lose what it has written to the connection. So may a peer of ZMTP 2.0, which does not wait to
+// be accepted.
 //
 // # Memory
 //
@@ -105,5 +108,7 @@
 //
 // # Events
 //
-// Config.Events tells what becomes of endpoints and connections, and why.
+// Config.Events tells what becomes of endpoints and connections, and why. The cause of a failed
+// handshake is a [HandshakeError], whose text names the likely causes if the peer told none. The
+// end of a peer's connection that went beyond a limit of Config has a cause that is [ErrLimit].
 package zmq

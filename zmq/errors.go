@@ -24,17 +24,31 @@ func (drainedError) Error() string { return "zmq: socket drained: nothing more w
 // Is makes the error an ErrClosed.
 func (drainedError) Is(target error) bool { return target == ErrClosed || target == net.ErrClosed }
 
+// ErrLimit is in each error that says that a peer went beyond a limit of Config: errors.Is(err,
+// ErrLimit). The error is the cause in the event of the end of that peer's connection. The peer
+// only sees its connection end: an ERROR command would be final for it (RFC 37, "Error Handling").
+var ErrLimit = errors.New("zmq: a limit of Config was reached")
+
+// limitError is an ErrLimit in words of its own.
+type limitError struct{ text string }
+
+// Error names the field of Config.
+func (e *limitError) Error() string { return e.text }
+
+// Is makes the error an ErrLimit.
+func (e *limitError) Is(target error) bool { return target == ErrLimit }
+
 // ErrMessageTooLarge is what Send returns for a message over Config.MaxMessageSize; nothing of it was sent. It is also why
 // a peer is disconnected that sends one.
-var ErrMessageTooLarge = errors.New("zmq: message larger than Config.MaxMessageSize")
+var ErrMessageTooLarge error = &limitError{"zmq: message larger than Config.MaxMessageSize"}
 
 // ErrTooManySubscriptions is why a peer is disconnected that sends a PUB socket more subscriptions, or a PUB or PUSH socket
 // a larger frame, than Config.MaxSubscriptionBytes allows.
-var ErrTooManySubscriptions = errors.New("zmq: peer sent more than Config.MaxSubscriptionBytes")
+var ErrTooManySubscriptions error = &limitError{"zmq: peer sent more than Config.MaxSubscriptionBytes"}
 
 // ErrTooManyHandshakes is why a connection is closed that was longer in its handshake than all others, when another one
 // came in and there were as many as Config.MaxHandshakes allows.
-var ErrTooManyHandshakes = errors.New("zmq: more peers in their handshake than Config.MaxHandshakes")
+var ErrTooManyHandshakes error = &limitError{"zmq: more peers in their handshake than Config.MaxHandshakes"}
 
 // ErrKeyRemoved is the reason for the end of a connection: the peer's key was removed from the KeySet that had let it in.
 var ErrKeyRemoved = errors.New("zmq: the peer's key was removed from the KeySet")
@@ -79,11 +93,24 @@ const (
 	HandshakeAuthentication HandshakeKind = "authentication" // one side did not accept the other's credentials
 )
 
-// HandshakeError is the cause in an event of the kind EventHandshakeFailed.
+// The stages of a handshake, in their order.
+const (
+	StageGreeting HandshakeStage = "greeting" // both ends tell their versions and security mechanisms
+	StageSecurity HandshakeStage = "security" // the mechanism's commands are exchanged, with socket types and identities
+)
+
+// HandshakeStage is the part of a handshake in which it failed.
+type HandshakeStage string
+
+// HandshakeError is the cause in an event of the kind EventHandshakeFailed. If the peer told no
+// reason, as libzmq does not for another mechanism, another server key or a socket type that does
+// not fit, the text names the likely causes.
 type HandshakeError struct {
 	Kind    HandshakeKind
-	Refused bool  // the peer itself said that it does not want us
-	Err     error // the cause
+	Stage   HandshakeStage // empty over inproc
+	Refused bool           // the peer itself said that it does not want us
+	Silent  bool           // the peer had connected to this socket and sent nothing: a port scan, or a health check
+	Err     error          // the cause
 }
 
 // Error tells with whom the handshake failed, and why.
@@ -97,7 +124,7 @@ func newHandshakeError(err error) *HandshakeError {
 	e := &HandshakeError{Kind: HandshakeNetwork, Err: err}
 	var inner *zmtp.HandshakeError
 	if errors.As(err, &inner) {
-		e.Kind = HandshakeKind(inner.Kind)
+		e.Kind, e.Stage, e.Silent = HandshakeKind(inner.Kind), HandshakeStage(inner.Stage), inner.Silent
 		_, e.Refused = inner.Reason()
 	}
 	return e

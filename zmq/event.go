@@ -12,8 +12,8 @@ const (
 	EventConnectRetried     EventKind = "connect retried"     // an attempt failed or a connection ended; tried again
 	EventConnected          EventKind = "connected"           // the connection stands; its handshake begins
 	EventHandshakeSucceeded EventKind = "handshake succeeded" // messages can flow
-	EventHandshakeFailed    EventKind = "handshake failed"    // the connection was closed; Err says why
-	EventDisconnected       EventKind = "disconnected"        // a connection ended after its handshake
+	EventHandshakeFailed    EventKind = "handshake failed"    // the connection was closed; Err is a HandshakeError and says why
+	EventDisconnected       EventKind = "disconnected"        // a connection ended after its handshake; Err says why, and is ErrLimit for a limit of Config
 	EventClosed             EventKind = "closed"              // an endpoint was unbound or disconnected
 )
 

@@ -54,9 +54,10 @@ func (h *heartbeat) seen() {
 // something since.
 func (h *heartbeat) isTalking() bool { return h.beats.Load() || h.sinceGoodbye.Load() }
 
-// beat sends a PING in each interval and gives a silent peer up. It returns a function that ends all timers.
+// beat sends a PING in each interval, to a peer that knows commands, and gives a silent peer up. It
+// returns a function that ends all timers.
 func (c *conn) beat() (stop func()) {
-	if cfg := &c.p.s.cfg; cfg.HeartbeatInterval > 0 {
+	if cfg := &c.p.s.cfg; cfg.HeartbeatInterval > 0 && c.hasCommands() {
 		c.beatMu.Lock()
 		c.live = newLiveness(cfg.HeartbeatInterval, cfg.HeartbeatTimeout)
 		c.ping = time.AfterFunc(cfg.HeartbeatInterval, c.sendPing)

@@ -503,8 +503,13 @@ func (r *reader) compact() bool {
 	return r.aside.size == 0
 }
 
+var errCommandV2 = errors.New("peer of ZMTP 2.0 sent a command, which only later versions have")
+
 // command obeys a command. Those that are unknown are ignored, as RFC 37 asks.
 func (r *reader) command(flags byte, body []byte) error {
+	if !r.c.hasCommands() {
+		return errCommandV2
+	}
 	if topic, cancel, ok := wire.ParseSubscription(flags, body); ok {
 		return r.subscription(topic, cancel)
 	}

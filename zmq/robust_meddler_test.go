@@ -10,8 +10,9 @@ import (
 	"github.com/experimance/experimance-go/internal/wire"
 )
 
-// meddle decides what goes on instead of a thing that passes a meddler: n is 0 for the greeting and counts the frames from
-// then on, of one connection and one direction. up is the way to the bound socket.
+// meddle decides what goes on instead of a thing that passes a meddler: n is 0 for the greeting, of
+// which signature and major version go on as they are, since both ends wait for them, and counts
+// the frames from then on, of one connection and one direction. up is the way to the bound socket.
 type meddle func(up bool, n int, thing []byte) []byte
 
 // newMeddler stands between a bound socket and those that connect, and does as it likes. It returns the endpoint to connect to.
@@ -56,14 +57,26 @@ func passThings(from, to net.Conn, up bool, meddle meddle) {
 	defer from.Close()
 	defer to.Close()
 	r := bufio.NewReader(from)
+	passed := 0 // bytes of the greeting that have gone on
+	for _, end := range []int{wire.SignatureSize, wire.VersionSize} {
+		b, err := r.Peek(end)
+		if err != nil {
+			return
+		}
+		if _, err := to.Write(b[passed:]); err != nil {
+			return
+		}
+		passed = end
+	}
 	for n := 0; ; n++ {
 		thing, err := readThing(r, n)
 		if err != nil {
 			return
 		}
-		if _, err := to.Write(meddle(up, n, thing)); err != nil {
+		if _, err := to.Write(meddle(up, n, thing)[passed:]); err != nil {
 			return
 		}
+		passed = 0
 	}
 }
 

@@ -102,8 +102,9 @@ func TestLeavingListener(t *testing.T) {
 	}
 }
 
-// Strangers who go silent in any stage, or say what comes next a byte at a time, are gone when their time is up. Until then
-// they take two goroutines, a third for the moment in which their time is up, and little memory each, and hold up nobody.
+// Strangers who go silent in any stage, or say what comes next a byte at a time, are gone when
+// their time is up. Until then they take one goroutine, a second for the moment in which their time
+// is up, and little memory each, and hold up nobody.
 func TestSlowInEachStage(t *testing.T) {
 	for name, sec := range securities(t) {
 		for _, drips := range []bool{false, true} {
@@ -123,7 +124,7 @@ func slowInEachStage(t *testing.T, sec secured, drips bool) {
 	events := make(chan zmq.Event, 10*strangers)
 	pull := newPull(t, zmq.Config{Security: sec.server, HandshakeTimeout: time.Second / 2, Events: events})
 	at := bind(t, pull, wildcard)
-	used := use(t, 3*strangers+6, strangers<<16)
+	used := use(t, 2*strangers+6, strangers<<16)
 	var slow [strangers]*rawPeer
 	var say [strangers][]byte
 	for i := range slow {

@@ -10,8 +10,9 @@ type Security = mechanism.Security
 // The settings of the security mechanisms. The server is the one that decides who may connect; it need not be the one that
 // binds, except with CurveFleet.
 type (
-	// NullServer asks an Authenticator about each peer that connects, whose network address is all that is known of it. Its
-	// peers have no Security.
+	// NullServer asks an Authenticator about each peer that connects, whose network address is all
+	// that is known of it. Its peers have no Security. Those of ZMTP 2.0 are asked about as well;
+	// all other kinds of Security refuse them.
 	//
 	//	Authenticator Authenticator // decides about peers; required
 	//	Domain        string        // handed to the Authenticator

@@ -64,6 +64,22 @@ const (
 	StatusInternalError         Status = 500
 )
 
+// String tells the status in the words of RFC 27, with its number.
+func (s Status) String() string {
+	text := "unknown status"
+	switch s {
+	case StatusSuccess:
+		text = "success"
+	case StatusTemporaryError:
+		text = "temporary error"
+	case StatusAuthenticationFailure:
+		text = "authentication failed"
+	case StatusInternalError:
+		text = "internal error"
+	}
+	return fmt.Sprintf("%s (%d)", text, int(s))
+}
+
 // Decision is an Authenticator's answer. Only one with the status 200 lets the peer in;
 // the zero Decision refuses it.
 type Decision struct {
@@ -110,7 +126,7 @@ type RefusedError struct {
 
 // Error tells who was refused, and why.
 func (e *RefusedError) Error() string {
-	s := fmt.Sprintf("refused %s with status %d", e.Request, e.Status)
+	s := fmt.Sprintf("refused %s: %s", e.Request, e.Status)
 	if e.Reason != "" {
 		s += ": " + e.Reason
 	}

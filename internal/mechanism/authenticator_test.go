@@ -33,7 +33,7 @@ func ExampleAuthenticator() {
 	}
 	// Output:
 	// "\x04\x06\x05READY" true <nil>
-	// "\x04\n\x05ERROR\x03400" false refused NULL peer at 198.51.100.9 with status 400: not from our network
+	// "\x04\n\x05ERROR\x03400" false refused NULL peer at 198.51.100.9: authentication failed (400): not from our network
 }
 
 // ends are a client and the settings of a server for each mechanism that can ask.
@@ -128,14 +128,14 @@ func TestDecisionsThatRefuse(t *testing.T) {
 		status   string // told to the peer, empty for nothing
 		says     string
 	}{
-		{"zero", mechanism.Decision{}, nil, "400", "status 400"},
-		{"refuse", mechanism.Refuse("too late"), nil, "400", "status 400: too late"},
-		{"temporary", mechanism.Decision{Status: mechanism.StatusTemporaryError, Reason: "busy"}, nil, "", "status 300: busy"},
-		{"internal", mechanism.Decision{Status: mechanism.StatusInternalError}, nil, "500", "status 500"},
-		{"unknown", mechanism.Decision{Status: 201}, nil, "500", "status 500"},
-		{"negative", mechanism.Decision{Status: -200}, nil, "500", "status 500"},
-		{"error", mechanism.Accept("somebody"), broken, "500", "status 500: database is gone"},
-		{"error and status", mechanism.Decision{Status: mechanism.StatusTemporaryError}, broken, "500", "status 500"},
+		{"zero", mechanism.Decision{}, nil, "400", "authentication failed (400)"},
+		{"refuse", mechanism.Refuse("too late"), nil, "400", "authentication failed (400): too late"},
+		{"temporary", mechanism.Decision{Status: mechanism.StatusTemporaryError, Reason: "busy"}, nil, "", "temporary error (300): busy"},
+		{"internal", mechanism.Decision{Status: mechanism.StatusInternalError}, nil, "500", "internal error (500)"},
+		{"unknown", mechanism.Decision{Status: 201}, nil, "500", "internal error (500)"},
+		{"negative", mechanism.Decision{Status: -200}, nil, "500", "internal error (500)"},
+		{"error", mechanism.Accept("somebody"), broken, "500", "internal error (500): database is gone"},
+		{"error and status", mechanism.Decision{Status: mechanism.StatusTemporaryError}, broken, "500", "internal error (500)"},
 	} {
 		for name, e := range allEnds(t) {
 			t.Run(name+" "+tt.name, func(t *testing.T) {

@@ -18,6 +18,10 @@ const (
 
 var errOver = errors.New("peer sent a command after the end of the handshake")
 
+// unready is why a peer to which this end has told all about itself may not answer with
+// READY.
+const unready = "it may have a peer with this identity already, take no more peers at present, or not accept this socket type"
+
 // dialogue knows which command of the peer is due.
 type dialogue struct {
 	role string // of this end, for errors
@@ -38,10 +42,20 @@ func (d *dialogue) take(command []byte) (name string, data []byte, err error) {
 		return "", nil, err
 	case string(got) == wire.CommandError:
 		return "", nil, peerError(data)
+	case string(got) == commandHello && due == commandWelcome:
+		return "", nil, fmt.Errorf("peer sent HELLO to the %s: it is a client, too; make one of the two ends the server", d.role)
 	case string(got) != due:
 		return "", nil, fmt.Errorf("peer sent the command %.32q where the %s expects %s", got, d.role, due)
 	}
 	return due, data, nil
+}
+
+// awaits is Awaits of a server. Two ends that are both servers wait for each other.
+func (d *dialogue) awaits() (command, causes string) {
+	if d.due == commandHello {
+		return d.due, "it may be the server, too"
+	}
+	return d.due, ""
 }
 
 // parseMetadata decodes a copy of the metadata in a command.

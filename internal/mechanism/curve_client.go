@@ -23,7 +23,7 @@ type CurveClient struct {
 
 var (
 	_ Security  = CurveClient{}
-	_ Presenter = (*curveClient)(nil)
+	_ Explainer = (*curveClient)(nil)
 )
 
 // Factory refuses settings without both keys.
@@ -160,8 +160,13 @@ func (c *curveClient) ready(data []byte) error {
 	return nil
 }
 
-// AwaitsReady is true after INITIATE.
-func (c *curveClient) AwaitsReady() bool { return c.dialogue.due == wire.CommandReady }
+// Awaits returns WELCOME or READY.
+func (c *curveClient) Awaits() (command, causes string) {
+	if c.dialogue.due == wire.CommandReady {
+		return wire.CommandReady, unready + ", or not be able to check this client's key at present"
+	}
+	return commandWelcome, fmt.Sprintf("the server's key is likely to be another one than %s, or the peer is a client, too", c.settings.ServerKey)
+}
 
 // Metadata is what the server's READY said.
 func (c *curveClient) Metadata() wire.Properties { return c.metadata }

@@ -39,6 +39,7 @@ type CurveServer struct {
 
 var (
 	_ Security      = CurveServer{}
+	_ Explainer     = (*curveServer)(nil)
 	_ Authenticated = (*curveServer)(nil)
 )
 
@@ -141,8 +142,8 @@ func (s *curveServer) hello(data []byte) (reply []byte, err error) {
 	s.received = binary.BigEndian.Uint64(data)
 	plain, err := key.open(countedNonce(nonceHello, s.received), data[shortNonce:])
 	if err != nil || subtle.ConstantTimeCompare(plain, make([]byte, helloZeros)) == 0 {
-		return nil, fmt.Errorf("%w: peer's HELLO is not for the server with the key %s: %w",
-			ErrAuthentication, s.keys.Public(), errBox)
+		return nil, fmt.Errorf("%w: peer expects another server key than %s: its HELLO cannot be opened",
+			ErrAuthentication, s.keys.Public())
 	}
 	transient := newTransient()
 	public := transient.Public()
@@ -239,6 +240,9 @@ func (s *curveServer) judge(ctx context.Context, public PublicKey, metadata []by
 	s.metadata = props
 	return nil, nil
 }
+
+// Awaits returns HELLO or INITIATE.
+func (s *curveServer) Awaits() (command, causes string) { return s.dialogue.awaits() }
 
 // Metadata is what the client's INITIATE said.
 func (s *curveServer) Metadata() wire.Properties { return s.metadata }

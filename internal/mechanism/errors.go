@@ -3,6 +3,7 @@ package mechanism
 import (
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // ErrAuthentication is what a handshake's error is when one of the two ends did
@@ -16,23 +17,30 @@ type PeerError struct {
 	Reason string // the peer's words; may be empty
 }
 
-// Error quotes the peer's reason.
+// Error tells the status that the peer has given as its reason, or quotes the reason.
 func (e *PeerError) Error() string {
 	if e.Reason == "" {
 		return "peer refused the connection without a reason"
+	}
+	if status, ok := e.status(); ok {
+		return "peer refused the connection: " + status.String()
 	}
 	return fmt.Sprintf("peer refused the connection with the reason %q", e.Reason)
 }
 
 // Is reports whether target is [ErrAuthentication] and the reason says so.
 func (e *PeerError) Is(target error) bool {
-	if target != ErrAuthentication {
-		return false
+	_, ok := e.status()
+	return ok && target == ErrAuthentication
+}
+
+// status is the status code that the reason is, and reports whether it is one of a
+// refusal.
+func (e *PeerError) status() (Status, bool) {
+	for _, s := range []Status{StatusTemporaryError, StatusAuthenticationFailure, StatusInternalError} {
+		if e.Reason == strconv.Itoa(int(s)) {
+			return s, true
+		}
 	}
-	switch e.Reason {
-	case "300", "400", "500":
-		return true
-	default:
-		return false
-	}
+	return 0, false
 }

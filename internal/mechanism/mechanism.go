@@ -38,13 +38,14 @@ type Mechanism interface {
 	Sealer() Sealer
 }
 
-// Presenter is a Mechanism that knows when it depends on the peer's READY alone.
-type Presenter interface {
+// Explainer is a Mechanism that can tell what a peer may object to that ends the
+// handshake without a word.
+type Explainer interface {
 	Mechanism
 
-	// AwaitsReady reports whether this end has said all about itself, so that a peer
-	// that takes it answers with READY.
-	AwaitsReady() bool
+	// Awaits returns the name of the peer's command that is due, and the likely causes if
+	// the peer does not send it, as the end of a sentence; empty if there is no likely one.
+	Awaits() (command, causes string)
 }
 
 // Sealer turns frames into protected ones and back, in the order in which they

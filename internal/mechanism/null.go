@@ -18,7 +18,7 @@ type Null struct {
 	metadata wire.Properties
 }
 
-var _ Presenter = (*Null)(nil)
+var _ Explainer = (*Null)(nil)
 
 // NewNull returns the NULL mechanism of one connection.
 func NewNull(params Params) *Null {
@@ -43,8 +43,13 @@ func (n *Null) readyCommand() []byte {
 	return wire.AppendCommand(nil, wire.CommandReady, n.params.Metadata)
 }
 
-// AwaitsReady is true at the end that connected, until READY comes.
-func (n *Null) AwaitsReady() bool { return !n.params.Server && n.metadata == nil }
+// Awaits returns READY.
+func (n *Null) Awaits() (command, causes string) {
+	if n.params.Server {
+		return wire.CommandReady, ""
+	}
+	return wire.CommandReady, unready
+}
 
 // Handle takes READY or ERROR. Any other command is an error, since the grammar of
 // the handshake has no place for it; libzmq takes it the same way. Metadata that

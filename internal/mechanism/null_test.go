@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/experimance/experimance-go/internal/mechanism"
@@ -42,8 +43,11 @@ func TestNullAnnouncesItself(t *testing.T) {
 func TestNullAnswersReady(t *testing.T) {
 	t.Parallel()
 	m := mechanism.NewNull(serverParams)
-	if b := m.Start(); b != nil || m.AwaitsReady() {
-		t.Errorf("begins with %q, awaits READY %t", b, m.AwaitsReady())
+	if b := m.Start(); b != nil {
+		t.Errorf("begins with %q", b)
+	}
+	if due, causes := m.Awaits(); due != "READY" || causes != "" {
+		t.Errorf("awaits %s because of %q", due, causes)
 	}
 	reply, done, err := m.Handle(t.Context(), []byte(subReady))
 	if want := wire.AppendCommand(nil, wire.CommandReady, serverParams.Metadata); !done || err != nil || string(reply) != string(want) {
@@ -51,11 +55,11 @@ func TestNullAnswersReady(t *testing.T) {
 	}
 	client := mechanism.NewNull(clientParams)
 	client.Start()
-	if !client.AwaitsReady() {
-		t.Error("the end that connected does not await READY")
+	if due, causes := client.Awaits(); due != "READY" || !strings.Contains(causes, "a peer with this identity already") {
+		t.Errorf("awaits %s because of %q", due, causes)
 	}
-	if reply, done, err := client.Handle(t.Context(), body(t, reply)); reply != nil || !done || err != nil || client.AwaitsReady() {
-		t.Errorf("replied %q, done %t, %v, awaits READY %t", reply, done, err, client.AwaitsReady())
+	if reply, done, err := client.Handle(t.Context(), body(t, reply)); reply != nil || !done || err != nil {
+		t.Errorf("replied %q, done %t, %v", reply, done, err)
 	}
 }
 
@@ -162,4 +166,24 @@ func FuzzNull(f *testing.F) {
 			t.Fatalf("reply %q, done %t, %v", reply, done, err)
 		}
 	})
+}
+
+// TestPeerErrorInWords has a peer refuse with a status of ZAP (RFC 27), and with other reasons.
+func TestPeerErrorInWords(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]string{
+		"300": "peer refused the connection: temporary error (300)",
+		"400": "peer refused the connection: authentication failed (400)",
+		"500": "peer refused the connection: internal error (500)",
+		"200": `peer refused the connection with the reason "200"`,
+		"no":  `peer refused the connection with the reason "no"`,
+		"":    "peer refused the connection without a reason",
+	} {
+		if got := (&mechanism.PeerError{Reason: reason}).Error(); got != want {
+			t.Errorf("%q reads %q, want %q", reason, got, want)
+		}
+	}
+	if got := mechanism.Status(7).String(); got != "unknown status (7)" {
+		t.Error(got)
+	}
 }

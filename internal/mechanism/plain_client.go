@@ -24,7 +24,7 @@ type PlainClient struct {
 
 var (
 	_ Security  = PlainClient{}
-	_ Presenter = (*plainClient)(nil)
+	_ Explainer = (*plainClient)(nil)
 )
 
 // String tells the username alone.
@@ -106,8 +106,13 @@ func (c *plainClient) ready(data []byte) (reply []byte, done bool, err error) {
 	return nil, true, nil
 }
 
-// AwaitsReady is true after INITIATE.
-func (c *plainClient) AwaitsReady() bool { return c.dialogue.due == wire.CommandReady }
+// Awaits returns WELCOME or READY.
+func (c *plainClient) Awaits() (command, causes string) {
+	if c.dialogue.due == wire.CommandReady {
+		return wire.CommandReady, unready
+	}
+	return commandWelcome, "it may be a client, too, or not be able to check credentials at present"
+}
 
 // Metadata is what the server's READY said.
 func (c *plainClient) Metadata() wire.Properties { return c.metadata }

@@ -21,6 +21,7 @@ type PlainServer struct {
 
 var (
 	_ Security      = PlainServer{}
+	_ Explainer     = (*plainServer)(nil)
 	_ Authenticated = (*plainServer)(nil)
 )
 
@@ -107,6 +108,9 @@ func (s *plainServer) initiate(data []byte) (reply []byte, done bool, err error)
 	s.metadata = props
 	return wire.AppendCommand(nil, wire.CommandReady, s.params.Metadata), true, nil
 }
+
+// Awaits returns HELLO or INITIATE.
+func (s *plainServer) Awaits() (command, causes string) { return s.dialogue.awaits() }
 
 // Metadata is what the client's INITIATE said.
 func (s *plainServer) Metadata() wire.Properties { return s.metadata }

@@ -25,7 +25,7 @@ func ExamplePasswords() {
 		fmt.Printf("%s: %q, %v\n", password, reply, err)
 	}
 	// Output:
-	// barley: "\x04\n\x05ERROR\x03400", refused PLAIN peer at 192.0.2.7 as "camera" with status 400: wrong username or password
+	// barley: "\x04\n\x05ERROR\x03400", refused PLAIN peer at 192.0.2.7 as "camera": authentication failed (400): wrong username or password
 	// sesame: "\x04\b\aWELCOME", <nil>
 }
 

@@ -65,7 +65,7 @@ func TestCheckGreetingRefusesEarly(t *testing.T) {
 	}{
 		{"ZMTP 1.0, anonymous", "\x01\x00", 1, false},
 		{"ZMTP 1.0, identity of 300 bytes", "\xff\x00\x00\x00\x00\x00\x00\x01\x2d\x00", 10, false},
-		{"ZMTP 2.0", "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x01\x05", 11, true},
+		{"ZMTP 1.0 with a revision", "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x00\x05", 11, true},
 		{"ZMTP 2.1", "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x02\x05", 11, true},
 		{"HTTP", "GET / HTTP/1.1\r\n", 1, false},
 		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01", 1, false},
@@ -84,6 +84,31 @@ func TestCheckGreetingRefusesEarly(t *testing.T) {
 			_, err := wire.ParseGreeting([]byte(tt.bytes + strings.Repeat("\x00", 64)))
 			wantError(t, err, "ParseGreeting")
 		})
+	}
+}
+
+// TestForeignProtocols names what is recognized by its first bytes.
+func TestForeignProtocols(t *testing.T) {
+	t.Parallel()
+	for first, names := range map[string]string{
+		"GET / HTTP/1.1\r\nHost: localhost\r\n": "HTTP",
+		"P":                                     "HTTP",
+		"HTTP/1.1 400 Bad Request\r\n":          "HTTP",
+		"\x16\x03\x01\x02\x00\x01":              "TLS",
+		"\x15\x03\x03\x00\x02\x02":              "TLS",
+		"SSH-2.0-OpenSSH_9.2\r\n":               "SSH",
+		"\x01\x00":                              "ZMTP 1.0",
+		"\x06\x00hello":                         "ZMTP 1.0",
+		"* OK IMAP4":                            "another protocol, and not",
+		"\x00":                                  "another protocol, and not",
+	} {
+		err := wire.CheckGreeting([]byte(first))
+		if err == nil || !strings.Contains(err.Error(), "peer speaks "+names) {
+			t.Errorf("%q: %v; want it to name %s", first, err, names)
+		}
+		if err != nil && len(err.Error()) > 200 {
+			t.Errorf("%q: an error of %d bytes", first, len(err.Error()))
+		}
 	}
 }
 
@@ -118,9 +143,13 @@ func TestGreetingRoundTrip(t *testing.T) {
 func FuzzGreeting(f *testing.F) {
 	f.Add([]byte(libzmqGreeting))
 	f.Add([]byte(libzmqGreeting[:11]))
+	f.Add([]byte(libzmqGreeting[:10] + "\x01\x05\x00\x00"))
 	f.Add([]byte("\x01\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		g, err := wire.ParseGreeting(b)
+		if wire.IsV2(b) && err == nil {
+			t.Fatal("ParseGreeting takes ZMTP 2.0")
+		}
 		if err != nil {
 			return
 		}

@@ -44,10 +44,10 @@ type Config struct {
 	// Admit is asked about a peer that has passed all other checks, before it is
 	// told by READY. With an error the handshake fails, and the peer is told
 	// nothing: neither READY nor ERROR, which would be final (RFC 37, "Error
-	// Handling"), so that it may come back. Two cannot be kept from believing that
+	// Handling"), so that it may come back. Three cannot be kept from believing that
 	// they were accepted: one that waits for no READY, since it has accepted the
-	// connection itself, and one that acts as the server of PLAIN or CURVE. Nil
-	// admits all.
+	// connection itself, one that acts as the server of PLAIN or CURVE, and one of
+	// ZMTP 2.0, which knows no READY. Nil admits all.
 	Admit func(*Peer) error
 
 	// NewMechanism makes the security mechanism of one connection. Nil is NULL.

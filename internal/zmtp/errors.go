@@ -22,7 +22,7 @@ type Kind string
 // The kinds of failure.
 const (
 	KindNetwork        Kind = "network"        // no detail: closed, reset, deadline, cancelled
-	KindProtocol       Kind = "protocol"       // what the peer sent is not ZMTP 3, or does not suit this socket
+	KindProtocol       Kind = "protocol"       // what the peer sent is not ZMTP, or does not suit this socket
 	KindAuthentication Kind = "authentication" // one end did not accept the other's credentials
 )
 
@@ -30,18 +30,19 @@ const (
 //
 // Of kind network, it wraps the connection's error, [io.ErrUnexpectedEOF] when the
 // peer closed, [os.ErrDeadlineExceeded] when the time was up, or the context's
-// error. Of the other kinds, it may wrap [wire.ErrVersion], [*mechanism.PeerError]
-// or [mechanism.ErrAuthentication].
+// error; its text tells what was missing and the likely causes. Of the other kinds, it
+// may wrap [wire.ErrVersion], [*mechanism.PeerError] or [mechanism.ErrAuthentication].
 type HandshakeError struct {
-	Stage Stage
-	Kind  Kind
-	Peer  string // the peer's network address
-	Err   error  // the cause; never nil
+	Stage  Stage
+	Kind   Kind
+	Peer   string // the peer's network address
+	Silent bool   // the peer, which had connected to this end, has sent nothing at all
+	Err    error  // the cause; never nil
 }
 
 // Error says with whom the handshake failed, where, and why.
 func (e *HandshakeError) Error() string {
-	return fmt.Sprintf("zmtp: handshake with %s failed in its %s stage: %v", e.Peer, e.Stage, e.Err)
+	return fmt.Sprintf("handshake with %s failed in its %s stage: %v", e.Peer, e.Stage, e.Err)
 }
 
 // Unwrap returns the cause.

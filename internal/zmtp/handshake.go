@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/experimance/experimance-go/internal/mechanism"
@@ -19,7 +17,11 @@ const farewell = time.Second
 
 // Peer is the other end of a connection whose handshake has succeeded.
 type Peer struct {
-	// Minor is the version of ZMTP 3 to speak: the lower of both ends.
+	// Major is 3, or 2 for a peer of ZMTP 2.0, which has no commands.
+	Major byte
+
+	// Minor is the version of ZMTP 3 to speak, the lower of both ends. With a peer of
+	// ZMTP 2.0 it is 0.
 	Minor byte
 
 	// SocketType is the peer's, such as "SUB".
@@ -46,9 +48,15 @@ type Peer struct {
 
 // Handshake greets the peer at the other end of conn and agrees with it on all
 // that is to be known before traffic begins. Server is true for the end that
-// accepted the connection. The greeting is sent at once and as a whole. The end that
-// connected sends READY without waiting for the peer's, the other one when it has
-// accepted the peer.
+// accepted the connection.
+//
+// The greeting is sent in three steps, as libzmq does it: the signature at once, the
+// major version when the peer's signature has come, and the rest when the peer's version
+// has come. So each of two ends learns the other's version before it says what a later
+// version alone has, and a peer that closes the connection for the security mechanism
+// in the greeting has told its own before. The end that connected sends READY without
+// waiting for the peer's, the other one when it has accepted the peer. With a peer of
+// ZMTP 2.0 the greeting ends with socket types and identities, and there is no READY.
 //
 // The context and Config.Timeout bound the whole of it, until each end has told the
 // other that it is accepted. On success conn has no deadline. On failure the error is
@@ -61,8 +69,7 @@ func Handshake(ctx context.Context, conn net.Conn, server bool, cfg Config) (*Pe
 		return nil, err
 	}
 	timeout := cfg.timeout()
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout,
-		fmt.Errorf("peer was not done within %v: %w", timeout, os.ErrDeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSlow)
 	defer cancel()
 	expired := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -81,7 +88,7 @@ func Handshake(ctx context.Context, conn net.Conn, server bool, cfg Config) (*Pe
 	}
 	peer, err := h.run(ctx)
 	if err != nil {
-		h.out.abandon(ctx, conn)
+		h.out.abandon(ctx)
 	} else {
 		err = h.out.finish()
 	}
@@ -109,21 +116,23 @@ type handshake struct {
 	in     inbox
 	out    *outbox
 	stage  Stage
+	old    bool // the peer speaks ZMTP 2.0
+	asked  bool // the peer owes an answer to a command
+	agreed bool // all that is missing is that the peer is told so
 }
 
 func (h *handshake) run(ctx context.Context) (*Peer, error) {
-	h.out.send(wire.AppendGreeting(nil, wire.Greeting{
-		Major:     wire.Major,
-		Minor:     wire.Minor,
-		Mechanism: h.mech.Name(),
-		AsServer:  h.mech.AsServer(),
-	}))
-	theirs, err := h.readGreeting()
+	theirs, err := h.greet(ctx)
 	if err != nil {
 		return nil, err
 	}
-	h.stage = StageSecurity
-	last, err := h.secure(ctx)
+	var last []byte
+	if h.old {
+		err = h.identify(ctx)
+	} else {
+		h.stage = StageSecurity
+		last, err = h.secure(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -136,39 +145,76 @@ func (h *handshake) run(ctx context.Context) (*Peer, error) {
 			return nil, protocolError{err}
 		}
 	}
+	h.agreed = true
 	h.out.send(last)
 	return peer, nil
 }
 
-// readGreeting reads the peer's greeting and refuses it at the first byte that
-// this end cannot go along with.
-func (h *handshake) readGreeting() (wire.Greeting, error) {
+// headStart is how long the rest of our greeting waits for that of libzmq.
+const headStart = 20 * time.Millisecond
+
+// greet sends this end's greeting in its steps and reads the peer's, which it refuses at
+// the first byte that this end cannot go along with. Of a peer of ZMTP 2.0, all but the
+// version is left to be read.
+//
+// libzmq closes the connection when it has read another mechanism, even if it has not
+// sent its own yet. It sends that as soon as it has read our version, so it gets a head
+// start. Other peers do not, since two that wait would both wait in vain.
+func (h *handshake) greet(ctx context.Context) (wire.Greeting, error) {
+	ours := wire.AppendGreeting(nil, wire.Greeting{
+		Major:     wire.Major,
+		Minor:     wire.Minor,
+		Mechanism: h.mech.Name(),
+		AsServer:  h.mech.AsServer(),
+	})
+	sent, waited := 0, false
 	for {
 		if err := wire.CheckGreeting(h.in.buf); err != nil {
 			return wire.Greeting{}, protocolError{err}
 		}
-		if len(h.in.buf) >= wire.GreetingSize {
-			break
+		due, wait := wire.SignatureSize, time.Duration(0)
+		switch have := len(h.in.buf); {
+		case wire.IsV2(h.in.buf):
+			h.old = true
+			return wire.Greeting{Major: majorV2}, h.greetV2(ours[sent:wire.VersionSize])
+		case have == wire.SignatureSize, have == wire.VersionSize && wire.IsPadded(h.in.buf) && !waited:
+			due = wire.VersionSize
+			if have == wire.VersionSize {
+				waited, wait = true, headStart
+			}
+		case have > wire.SignatureSize:
+			due = wire.GreetingSize
 		}
-		if err := h.in.more(wire.GreetingSize); err != nil {
+		h.out.send(ours[sent:due])
+		sent = due
+		if len(h.in.buf) >= wire.GreetingSize {
+			return h.judge()
+		}
+		if err := h.in.moreWithin(ctx, wait, wire.GreetingSize); err != nil {
 			return wire.Greeting{}, err
 		}
 	}
+}
+
+// judge decodes the peer's greeting and compares the mechanisms.
+func (h *handshake) judge() (wire.Greeting, error) {
 	greeting, err := wire.ParseGreeting(h.in.take(wire.GreetingSize))
-	if err != nil {
-		return wire.Greeting{}, protocolError{err}
+	switch {
+	case err != nil:
+	case greeting.Mechanism != h.mech.Name():
+		err = fmt.Errorf("peer's security mechanism is %q, ours %q: configure both ends the same", greeting.Mechanism, h.mech.Name())
+	case greeting.AsServer && h.mech.AsServer():
+		err = fmt.Errorf("both ends are configured as the server of %s: make one of them the client", greeting.Mechanism)
+	default:
+		return greeting, nil
 	}
-	if greeting.Mechanism != h.mech.Name() {
-		return wire.Greeting{}, protocolError{fmt.Errorf(
-			"peer's security mechanism is %q, ours %q: configure both ends the same", greeting.Mechanism, h.mech.Name())}
-	}
-	return greeting, nil
+	return wire.Greeting{}, protocolError{err}
 }
 
 // secure exchanges the mechanism's commands. It returns the last ones, which tell the
 // peer that it is accepted.
 func (h *handshake) secure(ctx context.Context) (last []byte, err error) {
-	h.out.send(h.mech.Start())
+	h.say(h.mech.Start())
 	for {
 		command, err := h.readCommand()
 		if err != nil {
@@ -178,26 +224,44 @@ func (h *handshake) secure(ctx context.Context) (last []byte, err error) {
 		if done && err == nil {
 			return reply, nil
 		}
-		h.out.send(reply)
+		h.say(reply)
 		if err != nil {
 			return nil, protocolError{err}
 		}
 	}
 }
 
+// say sends commands of the mechanism.
+func (h *handshake) say(commands []byte) {
+	h.asked = len(commands) > 0
+	h.out.send(commands)
+}
+
 // readCommand reads the body of the next frame, which must be a command of no more
 // than the allowed size.
 func (h *handshake) readCommand() ([]byte, error) {
+	return h.readFrame(func(flags byte, size int64) error {
+		switch {
+		case flags&wire.FlagCommand == 0:
+			return errors.New("peer sent a message before the handshake was complete")
+		case size > h.cfg.maxCommand():
+			return fmt.Errorf("peer sent a command of %d bytes in the handshake, more than %d", size, h.cfg.maxCommand())
+		}
+		return nil
+	})
+}
+
+// readFrame reads the body of the next frame, as soon as check has passed its flags and
+// size.
+func (h *handshake) readFrame(check func(flags byte, size int64) error) ([]byte, error) {
 	for {
 		flags, size, n, err := wire.ParseHeader(h.in.buf)
+		if err == nil && n > 0 {
+			err = check(flags, size)
+		}
 		switch {
 		case err != nil:
 			return nil, protocolError{err}
-		case n > 0 && flags&wire.FlagCommand == 0:
-			return nil, protocolError{errors.New("peer sent a message before the handshake was complete")}
-		case size > h.cfg.maxCommand():
-			return nil, protocolError{fmt.Errorf(
-				"peer sent a command of %d bytes in the handshake, more than %d", size, h.cfg.maxCommand())}
 		case n > 0 && int64(len(h.in.buf)-n) >= size:
 			h.in.take(n)
 			return h.in.take(int(size)), nil
@@ -211,6 +275,7 @@ func (h *handshake) readCommand() ([]byte, error) {
 func (h *handshake) peer(greeting wire.Greeting) *Peer {
 	props := h.mech.Metadata()
 	peer := &Peer{
+		Major:      min(greeting.Major, wire.Major),
 		Minor:      commonMinor(greeting),
 		SocketType: socketType(props),
 		Identity:   peerIdentity(props),
@@ -231,43 +296,6 @@ func commonMinor(g wire.Greeting) byte {
 		return wire.Minor
 	}
 	return min(g.Minor, wire.Minor)
-}
-
-// protocolError marks errors of the peer's making, as opposed to the network's.
-type protocolError struct{ error }
-
-func (e protocolError) Unwrap() error { return e.error }
-
-// failure classifies err. An error of the network is but a consequence when the
-// context has ended.
-func (h *handshake) failure(ctx context.Context, addr string, err error) *HandshakeError {
-	failed := &HandshakeError{Stage: h.stage, Kind: KindNetwork, Peer: addr, Err: err}
-	var protocol protocolError
-	switch {
-	case errors.As(err, &protocol):
-		failed.Kind, failed.Err = KindProtocol, protocol.error
-		if errors.Is(err, mechanism.ErrAuthentication) {
-			failed.Kind = KindAuthentication
-		}
-	case ctx.Err() != nil:
-		failed.Err = context.Cause(ctx)
-	default:
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-			failed.Err = fmt.Errorf("peer closed the connection: %w", err)
-		}
-		if h.presented() {
-			failed.Err = fmt.Errorf("peer closed the connection instead of answering with READY: "+
-				"it may have a peer with this identity already, or take no more peers at present: %w", err)
-		}
-	}
-	return failed
-}
-
-// presented reports whether all that is missing is that the peer takes this end.
-func (h *handshake) presented() bool {
-	presenter, ok := h.mech.(mechanism.Presenter)
-	return ok && !h.server && h.stage == StageSecurity && presenter.AwaitsReady()
 }
 
 // expire ends the reads and writes of conn, those under way and those to come.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/experimance/experimance-go/internal/wire"
 	"github.com/experimance/experimance-go/internal/zmtp"
@@ -39,7 +40,7 @@ func ExampleHandshake() {
 
 // TestHandshakeWithScriptedPeers meets peers that differ in when they send and read
 // what. None of them reads and writes at once, so each would wait for ever for an end
-// that itself waits to be read or to be spoken to.
+// that itself waits to be read, or for more than a step of the greeting takes.
 func TestHandshakeWithScriptedPeers(t *testing.T) {
 	t.Parallel()
 	v30, v31 := greetingOf(3, 0), greetingOf(3, 1)
@@ -54,7 +55,9 @@ func TestHandshakeWithScriptedPeers(t *testing.T) {
 		{"3.7", 1, []step{send(greetingOf(3, 7)), receive(64), send(subReady), receive(len(pubReady))}},
 		{"4.0", 1, []step{send(greetingOf(4, 0)), receive(64), send(subReady), receive(len(pubReady))}},
 		{"writes all, then reads all", 1, []step{send(v31 + subReady), receive(all)}},
-		{"reads the greeting before it writes", 1, []step{receive(64), send(v31 + subReady), receive(len(pubReady))}},
+		{"reads our signature before its own", 1, []step{receive(10), send(v31 + subReady), receive(all - 10)}},
+		{"reads our version before its own", 1, []step{send(v31[:10]), receive(11), send(v31[10:] + subReady), receive(all - 11)}},
+		{"reads our mechanism before its own", 1, []step{send(v31[:11]), receive(64), send(v31[11:] + subReady), receive(len(pubReady))}},
 		{"reads our greeting before its READY", 1, []step{send(v31), receive(64), send(subReady), receive(all - 64)}},
 		{"libzmq 4.3.4", 1, []step{
 			send("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f"), receive(10),
@@ -401,4 +404,76 @@ func TestLargeCommandCost(t *testing.T) {
 	if taken := int(after.TotalAlloc - before.TotalAlloc); taken > 3*len(ready)+(16<<10) {
 		t.Errorf("a READY of %d bytes took %d bytes", len(ready), taken)
 	}
+}
+
+// padded is a greeting with the signature of libzmq.
+func padded(greeting string) string {
+	return "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f" + greeting[10:]
+}
+
+// TestHeadStart lets libzmq tell its mechanism first, for a moment. The clock is the bubble's, so
+// the times are exact.
+func TestHeadStart(t *testing.T) {
+	t.Parallel()
+	v31 := greetingOf(3, 1)
+	for _, tt := range []struct {
+		name   string
+		begin  string // the peer's signature and version
+		rest   time.Duration
+		waited time.Duration // until the rest of our greeting comes
+	}{
+		{"libzmq", padded(v31)[:11], 5 * time.Millisecond, 5 * time.Millisecond},
+		{"libzmq, in pieces", padded(v31)[:12], 5 * time.Millisecond, 0},
+		{"libzmq that waits", padded(v31)[:11], time.Second, 20 * time.Millisecond},
+		{"others", v31[:11], time.Second, 0},
+	} {
+		for _, server := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, server %t", tt.name, server), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					ours, theirs := pipe(t)
+					shaking := handshake(t.Context(), ours, server, zmtp.Config{SocketType: "PUB"})
+					played := play(theirs, send(tt.begin), func(net.Conn) error {
+						time.Sleep(tt.rest) // of the bubble's clock
+						return nil
+					}, send(v31[len(tt.begin):]+subReady))
+					if err := receive(11)(theirs); err != nil {
+						t.Fatal(err)
+					}
+					begun := time.Now()
+					if err := receive(53)(theirs); err != nil {
+						t.Fatal(err)
+					}
+					if waited := time.Since(begun); waited != tt.waited {
+						t.Errorf("waited %v, want %v", waited, tt.waited)
+					}
+					if err := receive(len(pubReady))(theirs); err != nil {
+						t.Fatal(err)
+					}
+					if r := <-shaking; r.err != nil || r.peer.Major != 3 || r.peer.Minor != 1 {
+						t.Errorf("%+v, %v", r.peer, r.err)
+					}
+					if err := played(); err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
+	}
+	t.Run("the context ends meanwhile", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := pipe(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+			defer cancel()
+			collect(theirs)
+			play(theirs, send(padded(v31)[:11]))
+			begun := time.Now()
+			_, err := zmtp.Handshake(ctx, ours, true, zmtp.Config{SocketType: "PUB"})
+			if took := time.Since(begun); took != 5*time.Millisecond || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("after %v: %v", took, err)
+			}
+			checkExpired(t, ours)
+		})
+	})
 }

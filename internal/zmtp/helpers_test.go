@@ -26,6 +26,20 @@ func readyOf(properties ...string) string {
 	return string(wire.AppendCommand(nil, wire.CommandReady, b))
 }
 
+// greetingV2 is the greeting of a peer of ZMTP 2.0 with a socket type of this number.
+func greetingV2(number byte, identity string) string {
+	return "\xff" + strings.Repeat("\x00", 7) + "\x01\x7f\x01" + string([]byte{number, 0, byte(len(identity))}) + identity
+}
+
+// The numbers of socket types in ZMTP 2.0 (RFC 15, and libzmq 3.2).
+const (
+	subV2    = 2
+	reqV2    = 3
+	dealerV2 = 5
+	pullV2   = 7
+	xsubV2   = 10
+)
+
 // What a PUB of this package sends, byte for byte.
 var (
 	pubGreeting = "\xff" + strings.Repeat("\x00", 8) + "\x7f\x03\x01NULL" + strings.Repeat("\x00", 48)

@@ -1,6 +1,12 @@
 package zmtp
 
-import "net"
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+)
 
 // minRead is the room in bytes that a read has at least: enough for the greeting
 // and READY of a peer in one.
@@ -11,6 +17,7 @@ const minRead = 512
 type inbox struct {
 	conn net.Conn
 	buf  []byte // read and not yet taken
+	got  int    // bytes read
 }
 
 // more reads once. What is awaited has size bytes: a full buffer grows to four times
@@ -22,8 +29,31 @@ func (in *inbox) more(size int) error {
 	}
 	n, err := in.conn.Read(in.buf[len(in.buf):cap(in.buf)])
 	in.buf = in.buf[:len(in.buf)+n]
+	in.got += n
 	if n > 0 {
 		return nil // an error that came along comes again
+	}
+	return err
+}
+
+// moreWithin is more, but reads nothing if nothing comes within d; 0 is no bound. ctx is
+// that at whose end the deadline of the connection expires.
+func (in *inbox) moreWithin(ctx context.Context, d time.Duration, size int) error {
+	if d == 0 {
+		return in.more(size)
+	}
+	if err := in.conn.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return err
+	}
+	err := in.more(size)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	if err == nil {
+		err = in.conn.SetReadDeadline(time.Time{})
+	}
+	if ctx.Err() != nil { // the deadline that expired with it may be gone
+		return context.Cause(ctx)
 	}
 	return err
 }

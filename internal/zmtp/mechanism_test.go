@@ -125,7 +125,7 @@ func TestRoleIsAnnounced(t *testing.T) {
 	for _, server := range []bool{false, true} {
 		onCarriers(t, func(t *testing.T, ours, theirs net.Conn) {
 			sent := collect(theirs)
-			play(theirs, send("no"))
+			play(theirs, send(greetingOf(3, 1)))
 			_, err := zmtp.Handshake(t.Context(), ours, server, zmtp.Config{SocketType: "PULL", NewMechanism: withWord("")})
 			checkFailure(t, err, zmtp.StageGreeting, zmtp.KindProtocol)
 			ours.Close()

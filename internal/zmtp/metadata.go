@@ -17,6 +17,14 @@ func (c *Config) metadata() []byte {
 	return b
 }
 
+// identity is what this end announces as its identity, nil when its type has none.
+func (c *Config) identity() []byte {
+	if !identifies(c.SocketType) {
+		return nil
+	}
+	return c.Identity
+}
+
 // check judges what the peer says about itself. Its errors travel to the peer.
 func (c *Config) check(props wire.Properties) error {
 	peerType := socketType(props)
