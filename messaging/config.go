@@ -36,8 +36,9 @@ type Config struct {
 	//	cfg.Security = zmq.CurveFleet{Keys: keys}
 	Security zmq.Security
 
-	// BadMessageInterval is the least time between two warnings about messages that could not be read, and between two about
-	// peers that a socket could not come to terms with; those between are counted and told with the next. 0 means 10 s.
+	// BadMessageInterval is the least time between two warnings about messages that could not be
+	// read, between two about failed handshakes of a socket, and between two about peers that went
+	// beyond a limit; those between are counted and told with the next. 0 means 10 s.
 	BadMessageInterval time.Duration
 }
 

@@ -25,8 +25,11 @@
 // [Config].BadMessageInterval, and dropped. A handler's error or panic is recorded as an error of the service
 // ([service.Service.RecordError]). The service goes on in all these cases.
 //
-// A peer that cannot be talked to, for its security or its kind of socket, is warned of in the log of the service, at the same
-// pace; whoever uses a key that the other end does not know only finds the connection closed, and the other end warns.
+// A failed handshake with a peer is warned of in the log of the service, at the same pace, with the
+// cause: another security mechanism or key, another kind of socket, an old version of ZeroMQ,
+// another protocol. If the peer only closes the connection, the warning names the likely causes.
+// Connections on which nothing was said, such as those of health checks, are not warned of. A peer
+// that is disconnected because it went beyond a limit is warned of as well.
 //
 // # Concurrency
 //

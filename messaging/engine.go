@@ -27,8 +27,9 @@ type socketOptions struct {
 	maxMessageSize   int64
 	security         zmq.Security
 
-	// refused is called for each peer with which the socket did not come to terms, by one goroutine.
-	refused func(endpoint, peer string, err error)
+	// refused is called for each peer with which the socket did not come to terms, limited for each
+	// one that was disconnected since it went beyond a limit. One goroutine calls both.
+	refused, limited func(endpoint, peer string, err error)
 }
 
 // socket is what all sockets have in common. All methods may be called by many goroutines at once.

@@ -53,7 +53,8 @@ func (l *link[S]) attach() error {
 // open makes a fresh socket, and binds and connects it.
 func (l *link[S]) open(context.Context) error {
 	options := l.options
-	options.refused = l.refusals()
+	options.refused = l.warnings("no connection: handshake failed")
+	options.limited = l.warnings("peer disconnected: it went beyond a limit")
 	s, err := l.make(engines[l.addrs[0].scheme], options)
 	if err != nil {
 		return fmt.Errorf("messaging: open %s socket of %s: %w", l.role, l.svc.Name(), err)
@@ -69,14 +70,13 @@ func (l *link[S]) open(context.Context) error {
 	return nil
 }
 
-// refusals returns what logs the peers with which a socket did not come to terms, at its pace. It is no error of the service:
-// any stranger could make it ill.
-func (l *link[S]) refusals() func(endpoint, peer string, err error) {
+// warnings returns a function that logs a peer's failure, at its pace. It is no error of the
+// service: any peer could make it ill.
+func (l *link[S]) warnings(text string) func(endpoint, peer string, err error) {
 	p := pace{interval: l.interval}
 	return func(endpoint, peer string, err error) {
 		if n, due := p.add(); due {
-			l.svc.Logger().Warn("no connection: handshake failed", "socket", l.role, "endpoint", endpoint, "peer", peer,
-				"failures", n, "error", err)
+			l.svc.Logger().Warn(text, "socket", l.role, "endpoint", endpoint, "peer", peer, "failures", n, "error", err)
 		}
 	}
 }

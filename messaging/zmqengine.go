@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net"
 
 	"github.com/experimance/experimance-go/zmq"
 )
@@ -56,7 +57,7 @@ type zmqCommon interface {
 // in a warning.
 const eventRoom = 64
 
-// open makes a socket whose refusals of peers are told.
+// open makes a socket whose trouble with peers is told.
 func open[S zmqCommon](create func(zmq.Config) (S, error), cfg zmq.Config, o socketOptions) (zmqSocket, S, error) {
 	events := make(chan zmq.Event, eventRoom)
 	cfg.Events = events
@@ -67,25 +68,37 @@ func open[S zmqCommon](create func(zmq.Config) (S, error), cfg zmq.Config, o soc
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		watch(events, quit, o.refused)
+		watch(events, quit, o)
 	}()
 	return zmqSocket{s, quit, done}, s, nil
 }
 
-// watch calls refused for the handshakes that failed. Connections that only broke off are none of its business: they are
-// tried again, and those that scan ports make many of them.
-func watch(events <-chan zmq.Event, quit <-chan struct{}, refused func(endpoint, peer string, err error)) {
+// watch calls refused for handshakes that failed and limited for connections that a limit has
+// ended.
+func watch(events <-chan zmq.Event, quit <-chan struct{}, o socketOptions) {
 	for {
 		select {
 		case e := <-events:
-			var failure *zmq.HandshakeError
-			if errors.As(e.Err, &failure) && e.Kind == zmq.EventHandshakeFailed && failure.Kind != zmq.HandshakeNetwork {
-				refused(e.Endpoint, e.Peer, failure)
+			switch {
+			case e.Kind == zmq.EventHandshakeFailed && isTelling(e.Err):
+				o.refused(e.Endpoint, e.Peer, e.Err)
+			case e.Kind == zmq.EventDisconnected && errors.Is(e.Err, zmq.ErrLimit):
+				o.limited(e.Endpoint, e.Peer, e.Err)
 			}
 		case <-quit:
 			return
 		}
 	}
+}
+
+// isTelling reports whether the user should know of a failed handshake: not if the socket is being
+// closed, nor if somebody has connected and said nothing, as those do that scan ports or look
+// whether the service is alive. A limit counts all the same.
+func isTelling(err error) bool {
+	var failure *zmq.HandshakeError
+	silent := errors.As(err, &failure) && failure.Silent
+	closing := errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed)
+	return errors.Is(err, zmq.ErrLimit) || !silent && !closing
 }
 
 func (s zmqSocket) bind(endpoint string) (string, error) { return s.common.Bind(endpoint) }

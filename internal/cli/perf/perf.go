@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/experimance/experimance-go/zmq"
@@ -17,12 +18,44 @@ type Work struct {
 	Count int
 }
 
+// warningInterval is the least time between two warnings about failed handshakes.
+const warningInterval = 10 * time.Second
+
+// watch returns cfg with events, of which it logs failed handshakes: without, a wrong endpoint
+// would only be waited for. stop ends that, when the socket is closed.
+func watch(cfg zmq.Config) (watched zmq.Config, stop func()) {
+	events := make(chan zmq.Event, 16)
+	cfg.Events = events
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		var next time.Time
+		for {
+			select {
+			case e := <-events:
+				if e.Kind == zmq.EventHandshakeFailed && !time.Now().Before(next) {
+					slog.Warn("no connection: handshake failed", "endpoint", e.Endpoint, "error", e.Err)
+					next = time.Now().Add(warningInterval)
+				}
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return cfg, func() {
+		close(quit)
+		<-done
+	}
+}
+
 // linger is how long a sender may take to get rid of its last messages.
 const linger = time.Minute
 
 // LocalThroughput receives messages at a bound PULL, and prints how many came in a second. The clock starts with the first.
 func LocalThroughput(ctx context.Context, out io.Writer, bind string, w Work) error {
-	s, err := zmq.NewPull(zmq.Config{})
+	cfg, stop := watch(zmq.Config{})
+	defer stop()
+	s, err := zmq.NewPull(cfg)
 	if err != nil {
 		return err
 	}
@@ -40,7 +73,9 @@ func LocalThroughput(ctx context.Context, out io.Writer, bind string, w Work) er
 
 // RemoteThroughput sends the messages from a connected PUSH.
 func RemoteThroughput(ctx context.Context, connect string, w Work) error {
-	s, err := zmq.NewPush(zmq.Config{Linger: linger})
+	cfg, stop := watch(zmq.Config{Linger: linger})
+	defer stop()
+	s, err := zmq.NewPush(cfg)
 	if err != nil {
 		return err
 	}
@@ -64,7 +99,9 @@ func InprocThroughput(ctx context.Context, out io.Writer, w Work) error {
 
 // LocalLatency answers each request at a bound REP with itself.
 func LocalLatency(ctx context.Context, bind string, w Work) error {
-	s, err := zmq.NewRep(zmq.Config{Linger: linger})
+	cfg, stop := watch(zmq.Config{Linger: linger})
+	defer stop()
+	s, err := zmq.NewRep(cfg)
 	if err != nil {
 		return err
 	}
@@ -87,7 +124,9 @@ func LocalLatency(ctx context.Context, bind string, w Work) error {
 
 // RemoteLatency sends requests from a connected REQ, one after the other, and prints half the mean time of a round trip.
 func RemoteLatency(ctx context.Context, out io.Writer, connect string, w Work) error {
-	s, err := zmq.NewReq(zmq.Config{})
+	cfg, stop := watch(zmq.Config{})
+	defer stop()
+	s, err := zmq.NewReq(cfg)
 	if err != nil {
 		return err
 	}
