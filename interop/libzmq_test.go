@@ -10,21 +10,30 @@ import (
 	"testing"
 )
 
-// program is one of the two that hold a socket of libzmq of any type. Both take the same arguments and lines, which
-// libzmq/peer.c describes.
+// program is one of those that hold a socket of any type: two of libzmq, and one of JeroMQ 0.3.6,
+// which speaks ZMTP 2.0. All take the same arguments and lines, which libzmq/peer.c describes.
 type program string
 
 const (
 	inC      program = "C"
 	inPython program = "Python"
+	inJava   program = "Java"
 )
 
-// folder is where the program in C is built; removeC removes it.
-var folder string
+// makeFolder makes the folder in which programs are built, once; removeFolder removes it.
+var makeFolder = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "interop") })
+
+// removeFolder removes what was built, when all tests are over.
+func removeFolder() {
+	if folder, err := makeFolder(); err == nil {
+		_ = os.RemoveAll(folder) // the system clears its temporary folder of what may stay behind
+	}
+}
 
 // buildC compiles the program in C, once.
 var buildC = sync.OnceValues(func() (path string, err error) {
-	if folder, err = os.MkdirTemp("", "interop"); err != nil {
+	folder, err := makeFolder()
+	if err != nil {
 		return "", err
 	}
 	path = filepath.Join(folder, "peer")
@@ -35,17 +44,30 @@ var buildC = sync.OnceValues(func() (path string, err error) {
 	return path, nil
 })
 
-// removeC removes what buildC has made, when all tests are over.
-func removeC() {
-	if folder != "" {
-		_ = os.RemoveAll(folder) // the system clears its temporary folder of what may stay behind
-	}
-}
+// jeromq is where Debian has JeroMQ.
+const jeromq = "/usr/share/java/jeromq.jar"
 
-// needC skips the test where the program in C cannot be built, or fails it where EXPERIMANCE_REQUIRE_PEERS=1 forbids that.
-func needC(t *testing.T) string {
+// buildJava compiles the program in Java, once, and returns the class path.
+var buildJava = sync.OnceValues(func() (classPath string, err error) {
+	folder, err := makeFolder()
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(jeromq); err != nil {
+		return "", fmt.Errorf("there is no JeroMQ (%w): install libjeromq-java and default-jdk-headless", err)
+	}
+	cmd := exec.Command("javac", "-cp", jeromq, "-d", folder, filepath.Join("jeromq", "Peer.java"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("the peer in Java cannot be built (%w): install default-jdk-headless and libjeromq-java\n%s", err, out)
+	}
+	return folder + ":" + jeromq, nil
+})
+
+// needBuilt skips the test where a program cannot be built, or fails it where
+// EXPERIMANCE_REQUIRE_PEERS=1 forbids that.
+func needBuilt(t *testing.T, build func() (string, error)) string {
 	t.Helper()
-	path, err := buildC()
+	path, err := build()
 	switch {
 	case err == nil:
 	case os.Getenv("EXPERIMANCE_REQUIRE_PEERS") == "1":
@@ -59,8 +81,13 @@ func needC(t *testing.T) string {
 // start runs the program and waits until it is ready. It ends with the test at the latest.
 func (p program) start(t *testing.T, args ...string) *peer {
 	t.Helper()
-	if p == inC {
-		return startCommand(t, string(p), exec.Command(needC(t), args...))
+	switch p {
+	case inC:
+		return startCommand(t, string(p), exec.Command(needBuilt(t, buildC), args...))
+	case inJava: // options that let it start fast and keep it small
+		classPath := needBuilt(t, buildJava)
+		args = append([]string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx64m", "-cp", classPath, "Peer"}, args...)
+		return startCommand(t, string(p), exec.Command("java", args...))
 	}
 	args = append([]string{"-B", filepath.Join("peers", "any_socket.py")}, args...)
 	return startCommand(t, string(p), exec.Command(needPython(t), args...))

@@ -1,10 +1,12 @@
 /*
  * One socket of libzmq, of any type, at the other end of a test.
  *
- *     peer type=DEALER connect=tcp://127.0.0.1:5555 [echo=1] [monitor=1] [zap=name:password] [OPTION=value ...]
+ *     peer type=DEALER connect=tcp://127.0.0.1:5555 [echo=1] [monitor=1]
+ *          [zap=name:password | refuse=status] [OPTION=value ...]
  *
  * Instead of connect, bind. OPTION is a socket option's name without ZMQ_; ../peers/any_socket.py knows the same ones.
- * zap starts a handler that lets in this name with this password, and any key. With echo each message goes back whole,
+ * zap starts a handler that lets in this name with this password, and any key; refuse one that answers everybody with this
+ * status. With echo each message goes back whole,
  * routing id and all; without, it is reported. An XSUB's SUBSCRIBE is sent as a message.
  *
  * It obeys lines on standard input:
@@ -45,6 +47,7 @@ static const struct name options[] = {
 	{"SUBSCRIBE", ZMQ_SUBSCRIBE, 0},
 	{"ROUTER_MANDATORY", ZMQ_ROUTER_MANDATORY, 1},
 	{"RECONNECT_IVL", ZMQ_RECONNECT_IVL, 1},
+	{"ZAP_DOMAIN", ZMQ_ZAP_DOMAIN, 0},
 	{"LINGER", ZMQ_LINGER, 1},
 	{"RCVHWM", ZMQ_RCVHWM, 1},
 	{"SNDHWM", ZMQ_SNDHWM, 1},
@@ -126,6 +129,7 @@ static int plain(const unsigned char *text, size_t size)
 struct zap {
 	void *handler;
 	const char *name, *password;
+	const char *status; /* for everybody; NULL: as name and password are right */
 };
 
 static int equal(zmq_msg_t *frame, const char *text, size_t length)
@@ -147,12 +151,12 @@ static void authenticate(void *arg)
 				return;
 			}
 		} while (zmq_msg_more(&frames[n++]) && n < MAX_FRAMES);
-		int known = !equal(&frames[MECHANISM], "PLAIN", 5) ||
+		int known = zap->status || !equal(&frames[MECHANISM], "PLAIN", 5) ||
 			(n > PASSWORD && equal(&frames[NAME], zap->name, strlen(zap->name)) &&
 			 equal(&frames[PASSWORD], zap->password, strlen(zap->password)));
 		zmq_send(zap->handler, "1.0", 3, ZMQ_SNDMORE);
 		zmq_msg_send(&frames[REQUEST], zap->handler, ZMQ_SNDMORE);
-		zmq_send(zap->handler, known ? "200" : "400", 3, ZMQ_SNDMORE);
+		zmq_send(zap->handler, zap->status ? zap->status : known ? "200" : "400", 3, ZMQ_SNDMORE);
 		zmq_send(zap->handler, "", 0, ZMQ_SNDMORE);
 		zmq_send(zap->handler, "", 0, ZMQ_SNDMORE);
 		zmq_send(zap->handler, "", 0, 0);
@@ -161,12 +165,8 @@ static void authenticate(void *arg)
 	}
 }
 
-static void *start_zap(void *context, struct zap *zap, char *credentials)
+static void *start_zap(void *context, struct zap *zap)
 {
-	char *colon = strchr(credentials, ':');
-	*colon = 0;
-	zap->name = credentials;
-	zap->password = colon + 1;
 	zap->handler = zmq_socket(context, ZMQ_REP);
 	check("zap", zmq_bind(zap->handler, "inproc://zeromq.zap.01"));
 	return zmq_threadstart(authenticate, zap);
@@ -350,7 +350,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	void *context = zmq_ctx_new(), *monitor_socket = NULL, *zap_thread = NULL;
 	struct peer p = {0};
-	struct zap zap;
+	struct zap zap = {0};
 	int type = -1, none = 0, patience = PATIENCE;
 	const char *bind = NULL, *connect = NULL;
 	for (int i = 1; i < argc; i++) {
@@ -371,8 +371,16 @@ int main(int argc, char **argv)
 			connect = value;
 		else if (!strncmp(argv[i], "echo=", 5))
 			p.echo = 1;
-		else if (!strncmp(argv[i], "zap=", 4))
-			zap_thread = start_zap(context, &zap, value);
+		else if (!strncmp(argv[i], "zap=", 4)) {
+			char *colon = strchr(value, ':');
+			*colon = 0;
+			zap.name = value;
+			zap.password = colon + 1;
+			zap_thread = start_zap(context, &zap);
+		} else if (!strncmp(argv[i], "refuse=", 7)) {
+			zap.status = value;
+			zap_thread = start_zap(context, &zap);
+		}
 		else if (!strncmp(argv[i], "monitor=", 8)) {
 			check("monitor", zmq_socket_monitor(p.socket, "inproc://monitor", ZMQ_EVENT_ALL));
 			monitor_socket = zmq_socket(context, ZMQ_PAIR);
