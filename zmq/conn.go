@@ -117,8 +117,9 @@ func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, di
 	if c != nil { // the peer did not get the last command
 		c.withdraw()
 	}
-	s.emit(EventHandshakeFailed, endpoint, remoteAddress(nc), newHandshakeError(err))
-	return nil, err
+	failed := newHandshakeError(err)
+	s.emit(EventHandshakeFailed, endpoint, remoteAddress(nc), failed)
+	return nil, failed
 }
 
 // join makes the connection that of its pipe and has the pattern admit the peer.
@@ -220,6 +221,9 @@ func (c *conn) run(ctx context.Context) error {
 	s.detached(p)
 	s.announceRoom() // more may wait for a peer that is not there
 	err := c.reason(readErr)
+	if errors.Is(err, ErrLimit) {
+		s.overLimit.Add(1)
+	}
 	s.emit(EventDisconnected, p.endpoint, remote, err)
 	return err
 }

@@ -38,6 +38,7 @@ type socket struct {
 	undelivered   atomic.Uint64 // of those sent: not known to have left when the socket gave them up
 	unconfirmed   atomic.Uint64
 	eventsDropped atomic.Uint64
+	overLimit     atomic.Uint64 // connections
 
 	life   context.Context // ends when the socket is torn down; governs every goroutine of the socket
 	kill   context.CancelFunc
@@ -370,6 +371,7 @@ type Stats struct {
 	Dropped          uint64 // messages of Send given up: for a full peer (PUB), or not known to have left at the end of Close
 	Discarded        uint64 // messages that came and were not handed out: at Close, or because they were no request or reply
 	EventsDropped    uint64 // events that Config.Events had no room for
+	PeersOverLimit   uint64 // connections ended because the peer went beyond a limit of Config: see ErrLimit
 	Queued           int    // messages that wait to be sent or are being written, now
 	Peers            int    // peers with a completed handshake, now
 }
@@ -389,6 +391,7 @@ func (s *socket) Stats() Stats {
 	undelivered := s.undelivered.Load()
 	st.MessagesSent, st.BytesSent = s.messagesSent.Load()-undelivered, s.bytesSent.Load()
 	st.Dropped, st.EventsDropped = s.dropped.Load()+undelivered, s.eventsDropped.Load()
+	st.PeersOverLimit = s.overLimit.Load()
 	st.Unconfirmed, st.Discarded = s.unconfirmed.Load(), s.discarded.Load()
 	s.mu.Lock()
 	st.Peers = s.peers

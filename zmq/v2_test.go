@@ -312,6 +312,9 @@ func TestLimitsAreTold(t *testing.T) {
 				if !errors.Is(e.Err, c.want) || !errors.Is(e.Err, zmq.ErrLimit) || errors.Is(zmq.ErrClosed, zmq.ErrLimit) {
 					t.Errorf("the event tells %v, want %v", e.Err, c.want)
 				}
+				if n := s.Stats().PeersOverLimit; n != 1 {
+					t.Errorf("%d connections ended by a limit, want 1", n)
+				}
 			})
 		}
 	}
