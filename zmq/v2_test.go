@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/experimance/experimance-go/internal/wire"
 	"github.com/experimance/experimance-go/zmq"
 )
 
@@ -317,5 +318,27 @@ func TestLimitsAreTold(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A peer of ZMTP 2.0 gets no PING, while a later one that came after it does.
+func TestV2GetsNoPing(t *testing.T) {
+	t.Parallel()
+	cfg := zmq.Config{HeartbeatInterval: 5 * time.Millisecond, HeartbeatTimeout: time.Minute}
+	pull := newPull(t, cfg)
+	at := bind(t, pull, wildcard)
+	old := dialRaw(t, at)
+	old.greetV2("PUSH", "", "PULL", true)
+	check(t, pull.WaitPeers(within(t), 1))
+	later := dialRaw(t, at).greet("PUSH", 1)
+	for range 3 {
+		if name, _ := later.command(); name != "PING" {
+			t.Fatalf("received %s, want PING", name)
+		}
+		later.write(wire.AppendPong(nil, nil))
+	}
+	check(t, pull.Close())
+	if said := must(io.ReadAll(old))(t); len(said) > 0 {
+		t.Errorf("a peer of ZMTP 2.0 was sent %q", said)
 	}
 }
