@@ -344,18 +344,18 @@ type exhausted struct {
 func (e exhausted) Factory() (func(mechanism.Params) mechanism.Mechanism, error) {
 	factory, err := e.Security.Factory()
 	return func(params mechanism.Params) mechanism.Mechanism {
-		return &exhaustedMechanism{factory(params).(mechanism.Presenter), e.frames}
+		return &exhaustedMechanism{factory(params).(mechanism.Explainer), e.frames}
 	}, err
 }
 
 type exhaustedMechanism struct {
-	mechanism.Presenter
+	mechanism.Explainer
 	frames int
 }
 
 // Sealer returns a sealer that fails as that of CURVE does after its last nonce.
 func (m *exhaustedMechanism) Sealer() mechanism.Sealer {
-	return &exhaustedSealer{m.Presenter.Sealer(), m.frames}
+	return &exhaustedSealer{m.Explainer.Sealer(), m.frames}
 }
 
 type exhaustedSealer struct {
