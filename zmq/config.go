@@ -16,8 +16,8 @@ type Config struct {
 	SendHWM int
 
 	// RecvHWM is the high-water mark of receiving: how many whole messages of each peer may wait for Recv, before no
-	// more are read from that peer. What peers have left behind that are gone counts together as one peer's would, and
-	// holds back all others when it is too much. 0 means 1000, a negative value no limit.
+	// more are read from that peer. Of a peer that is gone, all that it has sent is read, as far as MemoryLimit allows.
+	// 0 means 1000, a negative value no limit.
 	RecvHWM int
 
 	// SendHWMBytes bounds the bytes that wait for each peer; a message is taken as long as the bound is not reached.
@@ -39,13 +39,30 @@ type Config struct {
 	// beyond is disconnected. 0 means 64 MiB, which is some 200 000 subscriptions; a negative value means no limit.
 	MaxSubscriptionBytes int
 
+	// MaxPeers bounds how many peers may be connected to the bound tcp and ipc endpoints at once. One more is refused before its
+	// handshake is completed: it sees its connection end, and tries again. That is told by an event with ErrTooManyPeers and
+	// counted in Stats.PeersRefused. Beside what MemoryLimit counts, a peer takes up to 150 KiB: two goroutines, a
+	// descriptor, and memory to read into (with CURVE 400 KiB). 0 means 10 000, a negative value no limit.
+	MaxPeers int
+
+	// MemoryLimit bounds the bytes of memory that all peers over tcp and ipc together make the socket keep: messages that were
+	// not received, messages of which not all has arrived, subscriptions, the envelopes of requests without a reply, and what
+	// peers announce about themselves. What the program has received is its own. When the limit is near, the socket stops
+	// reading from the peers with the most unread messages. If messages in parts, subscriptions and the rest take more than
+	// three quarters, it ends the connections with the most of these, with ErrMemoryLimit. EventMemoryLimit tells when the
+	// limit is reached, with the likely cause; Stats.Kept is what is kept. A message needs up to twice its size while it
+	// arrives, so MaxMessageSize should be at most half of the limit. 0 means 512 MiB, a negative value no limit.
+	MemoryLimit int
+
 	// HandshakeTimeout bounds the time from a connection to the end of its handshake. 0 means 30 s.
 	HandshakeTimeout time.Duration
 
 	// MaxHandshakes bounds how many connections of each bound endpoint are in their handshake at once, and so what strangers
-	// who connect and say nothing can take: some 10 KiB, a descriptor and a goroutine each. For one more, the oldest is
-	// closed with ErrTooManyHandshakes, once it has had a tenth of a second; until then the one more waits. 0 means 1024, a
-	// negative value no limit.
+	// who connect and say nothing can take: some 10 KiB, a descriptor and a goroutine each. For one more, another is closed
+	// with ErrTooManyHandshakes: one that has sent nothing, from the address with the most of these; else one from the address
+	// with the most handshakes; the oldest of several. Each has at least a tenth of a second, or a hundredth if its address has
+	// more than half of all; until then the one more waits. The same happens when the process has no descriptor left. 0 means
+	// 1024, a negative value no limit.
 	MaxHandshakes int
 
 	// ReconnectInterval is the wait before an endpoint is connected again, give or take half of it at random. 0 means
@@ -164,6 +181,8 @@ func (c Config) withDefaults() Config {
 	bound(&c.MaxMessageSize, 256<<20, int64(unlimited))
 	c.MaxMessageSize = min(c.MaxMessageSize, int64(unlimited)) // on 32 bits a larger one has no size
 	bound(&c.MaxSubscriptionBytes, 64<<20, unlimited)
+	bound(&c.MaxPeers, 10_000, unlimited)
+	bound(&c.MemoryLimit, 512<<20, unlimited)
 	bound(&c.HandshakeTimeout, 30*time.Second, 0)
 	bound(&c.MaxHandshakes, 1024, unlimited)
 	bound(&c.ReconnectInterval, 100*time.Millisecond, -1)

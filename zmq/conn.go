@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +28,8 @@ type conn struct {
 
 	more  chan struct{} // of capacity one: the writer's queue is no longer empty
 	ended chan struct{} // closed when the reader has seen the end of what the peer sends
+
+	lost atomic.Bool // a write has failed: the peer reads nothing any more
 
 	once     sync.Once
 	err      error         // why the connection was aborted; set before aborted is closed
@@ -70,21 +73,35 @@ type pending struct {
 // and whether the handshake had succeeded.
 func (s *socket) serveDialed(ctx context.Context, nc net.Conn, p *pipe) (established bool, err error) {
 	defer nc.Close()
-	c, err := s.handshake(ctx, nc, p.endpoint, p)
+	c, err := s.handshake(ctx, nc, nc, p.endpoint, p)
 	if err != nil {
 		return false, err
 	}
 	return true, c.run(ctx)
 }
 
-// welcome does the handshake of a connection that came in at an endpoint, which ctx bounds. It returns nil if the peer is not
-// accepted.
-func (s *socket) welcome(ctx context.Context, nc net.Conn, endpoint string) *conn {
-	c, _ := s.handshake(ctx, nc, endpoint, nil) // the reason is in the event
+// welcome does the handshake of a connection that came in at an endpoint, which ctx bounds. It calls heard when the first bytes
+// have come. It returns nil if the peer is not accepted.
+func (s *socket) welcome(ctx context.Context, nc net.Conn, endpoint string, heard func()) *conn {
+	c, _ := s.handshake(ctx, nc, &heardConn{Conn: nc, heard: heard}, endpoint, nil) // the reason is in the event
 	return c
 }
 
-var errUnbound = errors.New("the endpoint was unbound meanwhile")
+// heardConn is a connection that tells when the first bytes have come.
+type heardConn struct {
+	net.Conn
+	heard func() // nil when it was called
+}
+
+// Read is that of the connection.
+func (h *heardConn) Read(b []byte) (int, error) {
+	n, err := h.Conn.Read(b)
+	if n > 0 && h.heard != nil {
+		h.heard()
+		h.heard = nil
+	}
+	return n, err
+}
 
 // serveAccepted runs the connection of a welcome peer to its end.
 func (s *socket) serveAccepted(c *conn) {
@@ -93,14 +110,16 @@ func (s *socket) serveAccepted(c *conn) {
 }
 
 // handshake does the handshake of a connection, in which the socket admits the peer before it sends the command that tells the
-// peer so. dialed is the pipe of a connecting socket; nil gives an accepted connection a pipe of its own.
-func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, dialed *pipe) (c *conn, err error) {
+// peer so. shake is what the handshake reads from and writes to, in place of nc. dialed is the pipe of a connecting socket; nil
+// gives an accepted connection a pipe of its own.
+func (s *socket) handshake(ctx context.Context, nc, shake net.Conn, endpoint string, dialed *pipe) (c *conn, err error) {
 	cfg := s.zmtp
 	cfg.Admit = func(peer *zmtp.Peer) error {
 		p := dialed
 		if p == nil {
-			if p = newPipe(s, endpoint); !s.addPipe(p) {
-				return errUnbound
+			p = newPipe(s, endpoint)
+			if err := s.addPipe(p, true); err != nil {
+				return err
 			}
 		}
 		admitted := newConn(p, nc, peer)
@@ -111,7 +130,7 @@ func (s *socket) handshake(ctx context.Context, nc net.Conn, endpoint string, di
 		c = admitted
 		return nil
 	}
-	if _, err = zmtp.Handshake(ctx, nc, dialed == nil, cfg); err == nil {
+	if _, err = zmtp.Handshake(ctx, shake, dialed == nil, cfg); err == nil {
 		return c, nil
 	}
 	if c != nil { // the peer did not get the last command
@@ -128,6 +147,10 @@ func (c *conn) join() error {
 	p.out.restart()
 	p.flow(true)
 	p.setPeer(c, nil)
+	p.account.open()
+	if p.account.set(keptProperties, propertiesSize(c.peer.Properties)) {
+		p.account.b.settle()
+	}
 	p.setFrom(c.describe())
 	return p.s.pat.admit(p)
 }
@@ -136,6 +159,7 @@ func (c *conn) join() error {
 func (c *conn) leave() {
 	c.p.setPeer(nil, nil)
 	c.p.flow(false)
+	c.p.account.close()
 }
 
 // withdraw takes back join, also one that failed.
@@ -155,6 +179,12 @@ func newConn(p *pipe, nc net.Conn, peer *zmtp.Peer) *conn {
 	if peer.Sealer != nil {
 		sealed := newSealedConn(nc, peer.Sealer, peer.Buffered, p.s.cfg.MaxMessageSize)
 		sealed.seen = c.seen
+		sealed.trust = func(n int) int {
+			if p.s.budget.isPressed() {
+				return 0
+			}
+			return n
+		}
 		c.nc, c.in, peer.Buffered = sealed, sealed, nil
 	}
 	if p.in != nil {
@@ -207,6 +237,7 @@ func (c *conn) run(ctx context.Context) error {
 	readErr := c.endReading(c.readLoop())
 	if p.in != nil {
 		p.in.q.removeSource(c)
+		p.in.settle()
 	}
 	<-written
 	if s.parts && !p.out.isDraining() { // nothing new for this peer while its last messages settle
@@ -266,6 +297,22 @@ func (c *conn) endReading(err error) error {
 	}
 	close(c.ended)
 	return err
+}
+
+// isPeerGone reports whether the peer reads and sends nothing any more, as far as that can be told without reading what it
+// has sent. A peer that has ended its side alone may still wait for answers, unless the socket has none to give. Whether it
+// does is found out by a PING: the system of a peer that is gone answers that with a reset, and then all that the peer has
+// sent is here. The end of the peer's side is seen when all before it has arrived, that is, when the system had room for it.
+// Before, a PING could destroy what is still with the peer's system.
+func (c *conn) isPeerGone() bool {
+	half, both := c.sys.peerEnded()
+	if c.lost.Load() || both || half && c.p.s.sink {
+		return true
+	}
+	if half {
+		c.queuePing()
+	}
+	return false
 }
 
 // reason returns why the connection has ended. readErr is why the reader has.
@@ -417,6 +464,7 @@ func (c *conn) takeBack(b batch, written int) {
 // endWriting ends the writing side after a failed write. The reader goes on: what has arrived is received.
 func (c *conn) endWriting(err error) {
 	c.writeErr = err
+	c.lost.Store(true)
 	if !c.isAborted() && !c.closeWrite() {
 		c.abort(err)
 	}

@@ -1,89 +1,125 @@
 package zmq
 
 import (
-	"container/list"
 	"context"
+	"net"
 	"sync"
 	"time"
 )
 
-// crowd bounds how many connections of a bound endpoint are in their handshake at once. Where there are as many, the next
-// one waits, and the oldest has to make room: an honest peer needs but a few round trips, so that it is the silent ones who
-// go.
+// crowd bounds how many connections of a bound endpoint are in their handshake at once. If there are as many, the next
+// one waits, and another has to make room: see pendingSet.
 type crowd struct {
 	places chan struct{} // holds one for each connection; its elements take no memory
+	freed  chan struct{} // of capacity one: a handshake has ended
 
 	mu  sync.Mutex
-	all list.List // of *visit, the oldest first, without those that have to go
+	all pendingSet // without those that have to go
+}
+
+func newCrowd(limit int) *crowd {
+	return &crowd{places: make(chan struct{}, limit), freed: make(chan struct{}, 1)}
 }
 
 // visit is a connection in its handshake.
 type visit struct {
-	since time.Time
-	end   context.CancelCauseFunc
+	crowd *crowd
+	ctx   context.Context // of the handshake
+	entry *pendingHandshake
 }
 
-// grace is how long nobody has to make room, so that peers are not turned away who are only slowed down by all the others.
-const grace = 100 * time.Millisecond
-
-func newCrowd(limit int) *crowd { return &crowd{places: make(chan struct{}, limit)} }
-
-// enter waits for a place. It returns the context of the handshake, and what gives the place back. It reports false when ctx
-// ends.
-func (c *crowd) enter(ctx context.Context) (handshake context.Context, leave func(), ok bool) {
+// enter waits for a place for a connection. It returns nil when ctx ends.
+func (c *crowd) enter(ctx context.Context, nc net.Conn) *visit {
 	select {
 	case c.places <- struct{}{}:
 	default:
 		if !c.makeRoom(ctx) {
-			return nil, nil, false
+			return nil
 		}
 	}
 	handshake, end := context.WithCancelCause(ctx)
+	v := &visit{c, handshake, &pendingHandshake{address: hostOf(nc), since: time.Now(), end: end}}
 	c.mu.Lock()
-	e := c.all.PushBack(&visit{time.Now(), end})
+	c.all.add(v.entry)
 	c.mu.Unlock()
-	return handshake, func() {
-		c.mu.Lock()
-		c.all.Remove(e)
-		c.mu.Unlock()
-		end(nil)
-		<-c.places
-	}, true
+	return v
 }
 
-// makeRoom waits for a place. It ends the oldest handshake as soon as that is old enough, and one more each time when that
-// was of no avail. It reports false when ctx ends.
+// hostOf returns the address of the peer without its port. Peers over ipc have none.
+func hostOf(nc net.Conn) string {
+	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.IP.String()
+	}
+	return ""
+}
+
+// heard notes that the peer has sent something.
+func (v *visit) heard() {
+	v.crowd.mu.Lock()
+	defer v.crowd.mu.Unlock()
+	v.crowd.all.hear(v.entry)
+}
+
+// leave ends the visit. If the handshake has failed, the connection is closed before.
+func (v *visit) leave() {
+	c := v.crowd
+	c.mu.Lock()
+	c.all.remove(v.entry)
+	c.mu.Unlock()
+	v.entry.end(nil)
+	<-c.places
+	select {
+	case c.freed <- struct{}{}:
+	default:
+	}
+}
+
+// makeRoom waits for a place. It ends a handshake as soon as one is old enough, and one more each time when that was of no
+// avail. It reports false when ctx ends.
 func (c *crowd) makeRoom(ctx context.Context) bool {
-	t := time.NewTimer(c.untilOld())
+	t := time.NewTimer(c.evict())
 	defer t.Stop()
 	for {
 		select {
 		case c.places <- struct{}{}:
 			return true
 		case <-t.C:
-			c.evict()
-			t.Reset(grace)
+			t.Reset(c.evict())
 		case <-ctx.Done():
 			return false
 		}
 	}
 }
 
-// untilOld returns how long it takes until the oldest handshake is old enough.
-func (c *crowd) untilOld() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.all.Front(); e != nil {
-		return grace - time.Since(e.Value.(*visit).since)
+// spare ends a handshake, if there is one that is old enough, and returns when a handshake has ended, so that its descriptor
+// can be used again; or after a short time. It reports false when ctx ends.
+func (c *crowd) spare(ctx context.Context) bool {
+	select {
+	case <-c.freed:
+	default:
 	}
-	return grace
+	c.evict()
+	t := time.NewTimer(crowdedGrace)
+	defer t.Stop()
+	select {
+	case <-c.freed:
+		return true
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
-// evict ends the oldest handshake, which gives its place back soon.
-func (c *crowd) evict() {
+// evict ends the handshake that has to make room, which gives its place back soon. It returns when to look again.
+func (c *crowd) evict() (wait time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.all.Front(); e != nil {
-		c.all.Remove(e).(*visit).end(ErrTooManyHandshakes)
+	chosen, wait := c.all.choose(time.Now())
+	if chosen == nil {
+		return wait
 	}
+	c.all.remove(chosen)
+	chosen.end(ErrTooManyHandshakes)
+	return grace
 }

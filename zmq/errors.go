@@ -46,12 +46,16 @@ var ErrMessageTooLarge error = &limitError{"zmq: message larger than Config.MaxM
 // a larger frame, than Config.MaxSubscriptionBytes allows.
 var ErrTooManySubscriptions error = &limitError{"zmq: peer sent more than Config.MaxSubscriptionBytes"}
 
-// ErrTooManyHandshakes is why a connection is closed that was longer in its handshake than all others, when another one
-// came in and there were as many as Config.MaxHandshakes allows.
+// ErrTooManyHandshakes is why a connection is closed in its handshake, when another one came in and there were as many as
+// Config.MaxHandshakes allows, or no descriptor was left.
 var ErrTooManyHandshakes error = &limitError{"zmq: more peers in their handshake than Config.MaxHandshakes"}
 
 // ErrKeyRemoved is the reason for the end of a connection: the peer's key was removed from the KeySet that had let it in.
 var ErrKeyRemoved = errors.New("zmq: the peer's key was removed from the KeySet")
+
+// ErrTooManyPeers is why a peer was refused that came when the socket had as many as Config.MaxPeers allows. The peer is not
+// told; it sees the connection end and tries again.
+var ErrTooManyPeers error = &limitError{"zmq: as many peers as Config.MaxPeers allows"}
 
 // ErrNoPeer is in the error of a Send that its context ended while no peer could take the message.
 var ErrNoPeer = errors.New("no peer could take the message")

@@ -15,6 +15,7 @@ const (
 	EventHandshakeFailed    EventKind = "handshake failed"    // the connection was closed; Err is a HandshakeError and says why
 	EventDisconnected       EventKind = "disconnected"        // a connection ended after its handshake; Err says why, and is ErrLimit for a limit of Config
 	EventClosed             EventKind = "closed"              // an endpoint was unbound or disconnected
+	EventMemoryLimit        EventKind = "memory limit"        // peers make the socket keep Config.MemoryLimit; Err is a *MemoryLimitError
 )
 
 // Event is one thing that happened to a socket's endpoints and connections.

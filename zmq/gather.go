@@ -22,6 +22,7 @@ import (
 type gather struct {
 	parts []part
 	size  int // bytes of the message in parts, and those that were discarded
+	kept  int // size of the slabs of parts
 }
 
 // part is a part of a message, and one reference to its slab.
@@ -36,6 +37,9 @@ func (g *gather) add(b []byte, s *slab) {
 		return
 	}
 	s.retain(1)
+	if n := len(g.parts); n == 0 || g.parts[n-1].slab != s {
+		g.kept += len(s.b)
+	}
 	g.parts = append(g.parts, part{b, s})
 	g.size += len(b)
 }
@@ -80,6 +84,9 @@ func (g *gather) pop() part {
 	g.parts[last] = part{}
 	g.parts = g.parts[:last]
 	g.size -= len(p.b)
+	if last == 0 || g.parts[last-1].slab != p.slab {
+		g.kept -= len(p.slab.b)
+	}
 	return p
 }
 
@@ -89,7 +96,7 @@ func (g *gather) reset() {
 		p.slab.release(1)
 		g.parts[i] = part{}
 	}
-	g.parts, g.size = g.parts[:0], 0
+	g.parts, g.size, g.kept = g.parts[:0], 0, 0
 }
 
 // The chunks that follow the first slab of a message. The least is for a message that has outgrown

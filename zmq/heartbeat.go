@@ -89,11 +89,16 @@ func (c *conn) sendPing() {
 		}
 	}
 	c.beatMu.Unlock()
+	c.queuePing()
+}
+
+// queuePing queues a PING, unless many wait already.
+func (c *conn) queuePing() {
 	c.p.out.control(func(dst []byte) []byte {
 		if len(dst) > maxPings {
 			return dst
 		}
-		return wire.AppendPing(dst, cfg.HeartbeatTTL, nil)
+		return wire.AppendPing(dst, c.p.s.cfg.HeartbeatTTL, nil)
 	})
 }
 
@@ -106,7 +111,7 @@ func (c *conn) lookForAnswer() {
 	}
 	p := c.progress()
 	wait, dead := c.live.look(time.Now(), sighting{
-		came:  c.sinceLook.Swap(false) || c.stalled.Load() || c.sys.queuedIn(),
+		came:  c.sinceLook.Swap(false) || c.stalled.Load() || c.sys.queuedIn() > 0,
 		moved: p.since(c.looked),
 		held:  c.held(p),
 	})
@@ -198,7 +203,7 @@ func (c *conn) tick(ttl time.Duration, tick int) {
 	p := c.progress()
 	moved := p.since(c.ticked)
 	c.ticked = p
-	if c.sinceTick.Swap(false) || c.stalled.Load() || moved || c.sys.queuedIn() {
+	if c.sinceTick.Swap(false) || c.stalled.Load() || moved || c.sys.queuedIn() > 0 {
 		c.ttl.Reset(ttl)
 		return
 	}

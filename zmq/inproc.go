@@ -132,6 +132,16 @@ func (p *pipe) linkTo(l *inprocLink) {
 	p.out.mu.Unlock()
 	p.setPeer(nil, l)
 	p.setFrom(l.describe(p))
+	if p.in != nil {
+		p.in.setLocal()
+	}
+}
+
+// setLocal notes that the peer is in this process.
+func (in *inbox) setLocal() {
+	in.q.mu.Lock()
+	defer in.q.mu.Unlock()
+	in.local = true
 }
 
 // addBounds adds two bounds; without end plus anything is without end.
@@ -245,7 +255,7 @@ func (l *inprocListener) link(d *dialer) (link *inprocLink, refused bool) {
 		unwanted: make(chan struct{}, 1),
 		gone:     make(chan struct{}),
 	}
-	if !l.s.addPipe(link.bound) {
+	if l.s.addPipe(link.bound, false) != nil {
 		return nil, false
 	}
 	if link.join() != nil {

@@ -21,9 +21,9 @@ type inQueue struct {
 	received uint64
 	bytes    uint64
 
-	goneN    int                 // messages of peers that are gone
-	goneSize int                 // their bytes
-	held     map[*inbox]struct{} // whose readers wait because of those
+	budget  *budget
+	kept    int64 // memory of unread messages
+	counted int64 // how much of it the budget knows of
 
 	hands     []*handful // of loops, and those that loops have left
 	discarded *atomic.Uint64
@@ -42,7 +42,11 @@ type inbox struct {
 	size    int // bytes waiting
 	maxN    int
 	maxSize int
-	gone    bool  // the peer will not send any more
+	kept    int64 // memory of the messages: their slabs, whole
+	local   bool  // the peer is in this process: its messages are not counted in the budget
+	held    bool  // blocked because of the budget
+	leaving bool  // the peer is gone, and the rest of what it has sent is read beyond the bounds
+	gone    bool  // there will be no connection any more
 	source  *pipe // inproc: the peer's pipe, whose outQueue is taken when the inbox is empty
 	spare   batch // inproc: memory of the last batch that was taken, for the next
 	next    *inbox
@@ -53,11 +57,18 @@ type inbox struct {
 }
 
 func newInbox(p *pipe) *inbox {
-	in := &inbox{q: p.s.in, p: p, maxN: p.s.cfg.RecvHWM, maxSize: p.s.cfg.RecvHWMBytes, room: make(chan struct{}, 1)}
-	if p.s.kind == "PULL" { // a PUSH waits
+	in := &inbox{q: p.s.in, p: p, room: make(chan struct{}, 1)}
+	in.setBounds()
+	return in
+}
+
+// setBounds sets how much may wait.
+func (in *inbox) setBounds() {
+	cfg := &in.p.s.cfg
+	in.maxN, in.maxSize = cfg.RecvHWM, cfg.RecvHWMBytes
+	if in.p.s.kind == "PULL" { // a PUSH waits
 		in.maxSize = min(in.maxSize, warmBytes)
 	}
-	return in
 }
 
 // recv takes the next message, waiting for one until ctx ends or the queue is closed. It tells which pipe it came by.
@@ -189,46 +200,106 @@ func (in *inbox) cut(n, size int) {
 	seg := &in.segs[in.head]
 	seg.b = seg.b[size:]
 	seg.n -= n
-	if seg.n == 0 {
-		*seg = segment{}
-		if in.head++; in.head == len(in.segs) {
-			in.segs, in.head = in.segs[:0], 0
-		}
-	}
 	in.n -= n
 	in.size -= size
-	if in.gone {
-		in.q.settle(n, size)
+	if seg.n == 0 {
+		in.shift()
 	}
-	if in.blocked && in.n <= in.maxN/2 && in.size <= in.maxSize/2 {
+	if in.blocked && (in.n == 0 || !in.held && in.n <= in.maxN/2 && in.size <= in.maxSize/2) {
 		in.unblock()
 	}
 }
 
-// settle counts messages of a peer that is gone, which do not wait any more. mu is held.
-func (q *inQueue) settle(n, size int) {
-	q.goneN -= n
-	q.goneSize -= size
-	if q.goneN <= q.cfg.RecvHWM/2 && q.goneSize <= q.cfg.RecvHWMBytes/2 {
-		for other := range q.held {
-			other.unblock()
-		}
-		clear(q.held)
+// shift takes the first segment, of which nothing is left, off the inbox.
+func (in *inbox) shift() {
+	slab := in.segs[in.head].slab
+	in.segs[in.head] = segment{}
+	if in.head++; in.head == len(in.segs) {
+		in.segs, in.head = in.segs[:0], 0
+		in.keep(-in.kept)
+	} else if in.segs[in.head].slab != slab {
+		in.keep(-int64(len(slab.b)) - segmentCost)
 	}
 }
 
-// leaveBehind notes that the peer will not send any more. What it has sent is received still, but all that such peers leave
-// behind has the bounds of one inbox: else a peer could come again and again, and each time leave as much.
-func (in *inbox) leaveBehind() {
-	q := in.q
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.held, in)
-	if !in.gone {
-		in.gone = true
-		q.goneN += in.n
-		q.goneSize += in.size
+// countStep is by how many bytes unread messages change before the budget is told.
+const countStep = 64 << 10
+
+// keep counts memory of messages that wait. It is called once for each slab, not for each message. mu is held.
+func (in *inbox) keep(n int64) {
+	if in.local {
+		return
 	}
+	q := in.q
+	in.kept += n
+	q.kept += n
+	if d := q.kept - q.counted; d >= countStep || -d >= countStep || q.kept == 0 || q.budget.waits.Load() > 0 {
+		q.count()
+	}
+}
+
+// count tells the budget how much memory unread messages take. mu is held.
+func (q *inQueue) count() {
+	d := q.kept - q.counted
+	q.counted = q.kept
+	q.budget.add(keptUnread, d)
+}
+
+// segmentCost is what a segment and its slab take beside the slab's bytes.
+const segmentCost = 128
+
+// goneCost is what the inbox and the pipe of a peer that is gone take, beside messages.
+const goneCost = 1 << 10
+
+// leaveBehind notes that there will be no connection to the peer any more. What it has sent is received still.
+func (in *inbox) leaveBehind() {
+	in.q.mu.Lock()
+	defer in.q.mu.Unlock()
+	if !in.gone && in.n > 0 {
+		in.keep(goneCost) // until the inbox is empty
+	}
+	in.gone = true
+}
+
+// settle is called when a connection has ended. It moves messages out of slabs of which they take less than half, and of which
+// the reader has used the rest. mu is not held.
+func (in *inbox) settle() {
+	in.q.mu.Lock()
+	defer in.q.mu.Unlock()
+	if in.leaving {
+		in.leaving = false
+		in.setBounds()
+	}
+	rest := in.segs[in.head:]
+	left := rest[:0]
+	for len(rest) > 0 {
+		run, n, size := 0, 0, 0
+		for slab := rest[0].slab; run < len(rest) && rest[run].slab == slab; run++ {
+			n, size = n+rest[run].n, size+len(rest[run].b)
+		}
+		if old := rest[0].slab; !in.local && 2*size < len(old.b) {
+			small := &slab{b: make([]byte, 0, size), from: old.from}
+			for _, seg := range rest[:run] {
+				small.b = append(small.b, seg.b...)
+			}
+			small.refs.Store(int32(n))
+			in.keep(int64(size - len(old.b)))
+			old.release(n)
+			left = append(left, segment{b: small.b, slab: small, n: n})
+		} else {
+			left = append(left, rest[:run]...)
+		}
+		rest = rest[run:]
+	}
+	clear(in.segs[in.head+len(left):])
+	in.segs = in.segs[:in.head+len(left)]
+}
+
+// readToEnd has the rest of what a peer that is gone has sent taken beyond the bounds.
+func (in *inbox) readToEnd() {
+	in.q.mu.Lock()
+	defer in.q.mu.Unlock()
+	in.maxN, in.maxSize, in.leaving = unlimited, unlimited, true
 }
 
 // acceptRest makes room for what the peer has under way when it is told to send no more. A peer that goes on sending is
@@ -245,7 +316,7 @@ func (in *inbox) unblock() {
 	if !in.blocked {
 		return
 	}
-	in.blocked = false
+	in.blocked, in.held = false, false
 	select {
 	case in.room <- struct{}{}:
 	default:
@@ -334,26 +405,40 @@ func (in *inbox) add(seg segment) {
 			seg.slab.release(1)
 		}
 	}
-	in.compact()
 	if seg.slab.from != in.from { // messages that several peers share, have it from their sender
 		seg.slab.from = in.from
 	}
-	in.segs = append(in.segs, seg)
 	in.n += seg.n
 	in.size += len(seg.b)
+	if last := len(in.segs) - 1; last < in.head || in.segs[last].slab != seg.slab {
+		in.keep(int64(len(seg.slab.b)) + segmentCost)
+	} else if in.segs[last].extend(seg) {
+		return
+	}
+	in.compact()
+	in.segs = append(in.segs, seg)
+}
+
+// extend puts other, which is in the same slab, behind the segment, if it lies there already.
+func (seg *segment) extend(other segment) bool {
+	end := len(seg.b)
+	if end == cap(seg.b) || &seg.b[:end+1][end] != &other.b[0] {
+		return false
+	}
+	seg.b = seg.b[:end+len(other.b)]
+	seg.n += other.n
+	return true
 }
 
 // drop throws away what waits, and returns how many messages that were. mu is held.
 func (in *inbox) drop() int {
-	n, size := in.n, in.size
+	n := in.n
 	for _, seg := range in.segs[in.head:] {
 		seg.slab.release(seg.n)
 	}
 	clear(in.segs)
 	in.segs, in.head, in.n, in.size = in.segs[:0], 0, 0, 0
-	if in.gone {
-		in.q.settle(n, size)
-	}
+	in.keep(-in.kept)
 	return n
 }
 
@@ -383,7 +468,7 @@ func (in *inbox) notify() {
 // capacity returns how many messages may be pushed now; where none may, it can ask for in.room to be signalled. A closed
 // queue takes any number, and drops them.
 func (in *inbox) capacity(ask bool) int {
-	q, cfg := in.q, &in.p.s.cfg
+	q := in.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -393,23 +478,22 @@ func (in *inbox) capacity(ask bool) int {
 		in.blocked = in.blocked || ask // until the queue is closed
 		return 0
 	}
-	if q.goneN >= cfg.RecvHWM || q.goneSize >= cfg.RecvHWMBytes {
-		if ask && q.held == nil {
-			q.held = map[*inbox]struct{}{}
-		}
-		if ask {
-			q.held[in] = struct{}{}
-			in.blocked = true
-		}
-		return 0
-	}
-	if cfg.Conflate {
+	if q.cfg.Conflate || in.leaving {
 		return unlimited
 	}
 	free := in.maxN - in.n
 	if free <= 0 || in.size >= in.maxSize {
-		in.blocked = in.blocked || ask
+		in.blocked, in.held = in.blocked || ask, false
 		return 0
+	}
+	if !q.budget.allows(in.kept) {
+		if ask {
+			in.p.account.await()
+		}
+		if !q.budget.allows(in.kept) { // looked at again: some may have been freed just before await
+			in.blocked, in.held = in.blocked || ask, true
+			return 0
+		}
 	}
 	return free
 }
@@ -444,12 +528,11 @@ func (q *inQueue) discard() {
 	}
 }
 
-// excess is what waits beyond the bounds, in messages and bytes, of this peer and of all that are gone.
+// excess is what waits of this peer beyond the bounds, in messages and bytes.
 func (in *inbox) excess() (n, size int) {
-	q := in.q
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return max(in.n-in.maxN, 0) + max(q.goneN-in.maxN, 0), max(in.size-in.maxSize, 0) + max(q.goneSize-in.maxSize, 0)
+	in.q.mu.Lock()
+	defer in.q.mu.Unlock()
+	return max(in.n-in.maxN, 0), max(in.size-in.maxSize, 0)
 }
 
 // close drops everything, counts it, and frees everybody who waits.
@@ -469,10 +552,6 @@ func (q *inQueue) close() {
 		q.discarded.Add(uint64(in.drop()))
 		in.unblock()
 	}
-	for in := range q.held {
-		in.unblock()
-	}
-	clear(q.held)
 	q.mu.Unlock()
 	q.arrived.wakeAll()
 }

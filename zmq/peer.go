@@ -54,6 +54,15 @@ func (l *inprocLink) describe(p *pipe) *Peer {
 	return other.describe()
 }
 
+// propertiesSize returns how much memory properties take.
+func propertiesSize(all wire.Properties) (n int) {
+	const each = 64 // the struct, and what the least string takes
+	for _, p := range all {
+		n += each + len(p.Name) + len(p.Value)
+	}
+	return n
+}
+
 // describe returns what an inproc peer knows of the socket.
 func (s *socket) describe() *Peer {
 	peer := &Peer{SocketType: s.kind}

@@ -13,6 +13,8 @@ type pipe struct {
 	endpoint string
 	dialed   bool   // by a connecting socket
 	in       *inbox // nil where the pattern consumes what peers send
+	account  *account
+	counted  bool   // it counts against Config.MaxPeers; guarded by the socket's mu
 	round    uint64 // of the last message for this peer; guarded by the distributor's mu
 
 	away bool // the peer has gone, and others are sent to instead; guarded by the balancer's mu
@@ -34,6 +36,7 @@ func newPipe(s *socket, endpoint string) *pipe {
 	p.out.note()
 	p.out.wake = p.wake
 	p.out.back.L = &p.out.mu
+	p.account = s.budget.newAccount(p.cut)
 	if s.in != nil {
 		p.in = newInbox(p)
 	}

@@ -91,8 +91,9 @@ func TestPutBack(t *testing.T) {
 
 func testInbox(cfg Config) *inbox {
 	s := &socket{cfg: cfg}
-	s.in = &inQueue{cfg: &s.cfg, discarded: &s.discarded, emptied: func() {}}
-	return newInbox(&pipe{s: s})
+	s.budget = newBudget(unlimited, func(error) {})
+	s.in = &inQueue{cfg: &s.cfg, budget: s.budget, discarded: &s.discarded, emptied: func() {}}
+	return newInbox(&pipe{s: s, account: s.budget.newAccount(func(error) {})})
 }
 
 // putMessages pushes messages of one frame, in one run.
@@ -232,58 +233,6 @@ func TestStaleSignalOfRoom(t *testing.T) {
 		in.unblock()
 	}
 	<-in.room
-}
-
-// What peers leave behind has the bounds of one inbox together, and holds back the readers of others.
-func TestInboxesLeftBehind(t *testing.T) {
-	t.Parallel()
-	for name, cfg := range map[string]Config{
-		"messages": {RecvHWM: 4, RecvHWMBytes: 1 << 20},
-		"bytes":    {RecvHWM: 1000, RecvHWMBytes: 4 * 3},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			live := testInbox(cfg)
-			q := live.q
-			for i := range 4 {
-				if live.capacity(true) == 0 {
-					t.Fatalf("%d messages that were left behind hold back another peer", i)
-				}
-				gone := newInbox(live.p)
-				s := newSlab(minSlab)
-				gone.push(segment{b: appendFrames(s.b[:0], [][]byte{{1}}), slab: s, n: 1})
-				gone.leaveBehind()
-			}
-			other := newInbox(live.p)
-			if live.capacity(true) != 0 || other.capacity(true) != 0 {
-				t.Fatal("nobody is held back")
-			}
-			other.leaveBehind()
-			for i := range 2 {
-				if len(live.room) != 0 {
-					t.Errorf("let go after %d of 4 messages", i)
-				}
-				_, from, err := q.tryRecv()
-				if from == nil || err != nil {
-					t.Fatal(from, err)
-				}
-			}
-			<-live.room
-			if live.capacity(true) == 0 {
-				t.Error("held back for ever")
-			}
-			if len(other.room) != 0 || len(q.held) != 0 {
-				t.Error("a peer that is gone is not forgotten")
-			}
-			live.q.goneN = cfg.RecvHWM
-			live.capacity(true)
-			q.close()
-			<-live.room
-			if live.capacity(true) == 0 {
-				t.Error("held back by a closed queue")
-			}
-		})
-	}
 }
 
 func TestReconnectWaits(t *testing.T) {

@@ -48,7 +48,11 @@ type reader struct {
 	trust   int   // the most memory taken for a message on the mere word of the peer
 	budget  int64 // bytes that may be allocated for what has arrived
 	limit   int64
-	err     error // what the peer has done that ends the connection
+	parts   int         // what the socket's budget knows of, in bytes
+	over    bool        // that has taken the budget beyond its limit
+	leaving bool        // the peer is gone, and the rest of what it has sent is read beyond the bounds
+	look    *time.Timer // for a look whether the peer is gone
+	err     error       // what the peer has done that ends the connection
 }
 
 // phase is where in the stream of frames the reader is.
@@ -85,13 +89,16 @@ func (c *conn) readLoop() error {
 	r.slab = newSlab(max(r.want, len(c.peer.Buffered)))
 	r.end = copy(r.slab.b, c.peer.Buffered)
 	c.peer.Buffered = nil
-	defer func() {
-		r.slab.release(1)
-		r.aside.reset()
-	}()
+	defer r.close()
 	for {
 		if err := r.scan(); err != nil {
 			return err
+		}
+		if r.over {
+			if err := r.waitBudget(); err != nil {
+				return err
+			}
+			continue
 		}
 		if (r.full || r.awaited) && c.lend(r) {
 			if c.readErr != nil {
@@ -115,7 +122,7 @@ func (c *conn) readLoop() error {
 // pull is the turn of a receiver that reads, for which there is nothing in its queue: it reads once, unless something was
 // left to be handed over.
 func (r *reader) pull() error {
-	r.handed = false
+	r.handed, r.over = false, false // what is unread is being received
 	if err := r.scan(); err != nil || r.handed || r.full {
 		if r.handed {
 			r.c.seen()
@@ -131,6 +138,7 @@ func (r *reader) pull() error {
 // catchUp is pull for all that is there, without waiting for more.
 func (r *reader) catchUp() error {
 	for {
+		r.over = false
 		if err := r.scan(); err != nil || r.full {
 			return err
 		}
@@ -208,9 +216,53 @@ func (r *reader) fillSealed() error {
 	return err
 }
 
+// close lets go of all memory.
+func (r *reader) close() {
+	r.slab.release(1)
+	r.aside.reset()
+	if r.look != nil {
+		r.look.Stop()
+	}
+}
+
+// kept returns how much memory is kept for what is not whole. The usual slab of a connection counts only while there is a
+// part of a message in it.
+func (r *reader) kept() int {
+	n := r.aside.kept
+	if size := len(r.slab.b); size > usualSlab || n > 0 || r.end > r.next {
+		n += size
+	}
+	if r.sealed != nil {
+		n += r.sealed.kept()
+	}
+	return n
+}
+
+// usualSlab is the size of the slab that each connection may have.
+const usualSlab = largeRead + slabSlack
+
+// account tells the budget how much memory is kept.
+func (r *reader) account() {
+	if n := r.kept(); n != r.parts {
+		r.parts = n
+		if a := r.c.p.account; a.set(keptParts, n) && a.b.settle() {
+			r.over = true
+		}
+	}
+}
+
+// trusted returns how much memory is taken on the mere word of the peer: n, unless peers make the socket keep much.
+func (r *reader) trusted(n int) int {
+	if r.c.p.s.budget.isPressed() {
+		return 0
+	}
+	return n
+}
+
 // space returns where to read to.
 func (r *reader) space() []byte {
 	r.makeSpace()
+	r.account()
 	limit := len(r.slab.b)
 	if r.aside.size == 0 && r.total() > largeRead {
 		limit = r.end + min(limit-r.end, r.missing) // a large message has its slab for itself
@@ -244,24 +296,34 @@ func (r *reader) finish(end error) error {
 		if err := r.scan(); err != nil {
 			return err
 		}
-		if !r.full {
-			break
+		var err error
+		switch {
+		case r.over:
+			err = r.waitBudget()
+		case r.full:
+			err = r.waitRoom()
+		default:
+			return r.cutOff(end)
 		}
-		if err := r.waitRoom(); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// cutOff returns the reason for the end of the connection when everything was handed over.
+func (r *reader) cutOff(end error) error {
 	if errors.Is(end, io.EOF) && (r.end > r.next || r.aside.size > 0) {
 		return io.ErrUnexpectedEOF
 	}
 	return end
 }
 
-// scan looks at what was read, and hands over the whole messages in it, those before an error included, as far as the inbox
-// has room. After an error it returns the same one again.
+// scan looks at what was read, and hands over the whole messages in it, those before an error included, as far as the inbox and
+// the budget have room. After an error it returns the same one again.
 func (r *reader) scan() error {
 	r.full = false
-	for more := true; more && r.err == nil; {
+	for more := true; more && r.err == nil && !r.over; {
 		if r.pos < r.end && r.slab.b[r.pos] <= wire.FlagMore {
 			r.skim()
 		}
@@ -438,41 +500,105 @@ func (r *reader) message() (bool, error) {
 	return true, nil
 }
 
-// waitRoom waits until the inbox takes more.
+// waitRoom waits until the inbox takes more. Meanwhile the message that it does not take counts as unread, since no end of a
+// connection is to free it.
 func (r *reader) waitRoom() error {
-	in := r.c.p.in
-	r.c.stalled.Store(true)
+	in, a := r.c.p.in, r.c.p.account
+	if in.capacity(true) > 0 {
+		return nil
+	}
+	a.set(keptUnread, r.kept())
+	a.set(keptParts, 0)
+	r.parts = 0
+	defer a.set(keptUnread, 0)
+	return r.wait(in.room, func() bool { return in.capacity(true) > 0 })
+}
+
+// waitBudget waits until all peers together make the socket keep less than its limit, or little besides messages in parts.
+func (r *reader) waitBudget() error {
+	a := r.c.p.account
+	r.over = false
+	return r.wait(nil, func() bool {
+		if !a.b.settle() || r.leaving {
+			return true
+		}
+		a.await()
+		return !a.b.settle() // some may have been freed just before await
+	})
+}
+
+// wait waits until cond holds, which is looked at again after each signal of room or of the budget. As long as that
+// lasts, nothing is read. If the peer turns out to be gone, the rest of what it has sent is read beyond the bounds.
+func (r *reader) wait(room <-chan struct{}, cond func() bool) error {
+	c, a := r.c, r.c.p.account
+	c.stalled.Store(true)
 	defer func() {
-		r.c.seen() // the time to hear something begins anew
-		r.c.stalled.Store(false)
+		c.seen() // the time to hear something begins anew
+		c.stalled.Store(false)
 	}()
 	var alive <-chan time.Time
-	if t := r.c.reassure(); t != nil {
+	if t := c.reassure(); t != nil {
 		defer t.Stop()
 		alive = t.C
 	}
+	gap := firstLook
+	if r.look == nil {
+		r.look = time.NewTimer(gap)
+	} else {
+		r.look.Reset(gap)
+	}
+	defer r.look.Stop()
+	kept := false // the peer is gone, and the connection is kept
+	defer func() {
+		if kept {
+			c.p.s.goneKept.Add(-1)
+		}
+	}()
 	for {
-		if r.c.p.s.sink && r.c.p.s.closing.Load() {
+		if c.p.s.sink && c.p.s.closing.Load() {
 			return ErrClosed // what it does not take, another may
 		}
-		if in.capacity(true) > 0 {
+		if cond() {
 			return nil
 		}
 		select {
-		case <-in.room:
+		case <-room:
+		case <-a.room:
 		case <-alive:
-			r.c.pong(nil)
-		case <-r.c.aborted:
+			c.pong(nil)
+		case <-r.look.C:
+			gap = min(2*gap, lastLook)
+			r.look.Reset(gap)
+			switch {
+			case r.leaving || !c.isPeerGone():
+			case c.p.in == nil || c.p.s.publishes:
+				return io.EOF // what is left is about subscriptions
+			case a.reserve(2 * c.sys.queuedIn()):
+				r.leaving = true
+				c.p.in.readToEnd()
+			case !kept:
+				kept = true
+				c.p.s.goneKept.Add(1)
+				a.b.report()
+			}
+		case <-c.aborted:
 			return ErrClosed
 		}
 	}
 }
 
+// A reader that does not read looks whether its peer is gone: first after firstLook, then after twice as long each time, up
+// to lastLook.
+const (
+	firstLook = 100 * time.Millisecond
+	lastLook  = 5 * time.Second
+)
+
 // deliver hands the whole messages over to the inbox.
 func (r *reader) deliver() {
 	if r.count > 0 {
 		r.slab.retain(r.count)
-		seg := segment{b: r.slab.b[r.start:r.next:r.next], slab: r.slab, n: r.count}
+		seg := segment{b: r.slab.b[r.start:r.next], slab: r.slab, n: r.count}
 		r.awaited = r.c.p.in.push(seg) || r.awaited
 		r.count, r.handed = 0, true
 	}
@@ -581,8 +707,12 @@ func refusal(data []byte) error {
 // subscription passes on what the peer wants, or no longer wants, as long as that is not too much.
 func (r *reader) subscription(topic []byte, cancel bool) error {
 	p := r.c.p
-	if p.s.pat.subscription(p, topic, cancel) > p.s.cfg.MaxSubscriptionBytes {
+	cost := p.s.pat.subscription(p, topic, cancel)
+	if cost > p.s.cfg.MaxSubscriptionBytes {
 		return ErrTooManySubscriptions
+	}
+	if a := p.account; a.set(keptSubscriptions, cost) && a.b.settle() {
+		r.over = true
 	}
 	return nil
 }
@@ -636,11 +766,14 @@ func (r *reader) freshSpace() {
 // spaceFor makes room for a message of total bytes.
 func (r *reader) spaceFor(total int) {
 	arrived := r.aside.size + r.end - r.next
-	switch fill(total, arrived, len(r.slab.b)-r.end, r.trust) {
+	switch fill(total, arrived, len(r.slab.b)-r.end, r.trusted(r.trust)) {
 	case exact:
-		r.collect(max(total, r.want))
+		if 2*total <= r.want+slabSlack { // others fit behind it
+			total = r.want
+		}
+		r.collect(total)
 	case extend:
-		r.grow(max(chunkSize(arrived), headStart))
+		r.grow(max(chunkSize(arrived), r.trusted(headStart)))
 	}
 }
 
@@ -655,14 +788,14 @@ func (r *reader) spaceForMore() {
 	free := capacity - r.end
 	alone := len(r.aside.parts) == 0
 	switch {
-	case alone && r.missing > free && r.missing >= 4*partial && partial+r.missing <= r.trust:
+	case alone && r.missing > free && r.missing >= 4*partial && partial+r.missing <= r.trusted(r.trust):
 		r.replace(max(size, partial+r.missing))
 	case least <= free && free >= min(size, capacity)/4:
-	case alone && partial <= size/2:
-		r.replace(max(size, partial+least))
+	case alone && partial <= size/2 && (2*r.next >= capacity || r.next == 0 || least > free || r.slab.sole()):
+		r.replace(max(size, partial+least)) // what was handed over fills at least half of the slab
 	case least <= free:
 	default:
-		r.extend(max(chunkSize(r.aside.size+partial), r.need, min(r.missing, r.trust)))
+		r.extend(max(chunkSize(r.aside.size+partial), r.need, min(r.missing, r.trusted(r.trust))))
 	}
 }
 
@@ -673,7 +806,7 @@ func (r *reader) usual() int {
 	switch {
 	case last <= largeMessage:
 	case r.sealed != nil && r.lone && last >= ownRaw: // it comes in a slab of its own
-	case int64(shelfOf(last).size) <= r.budget:
+	case int64(shelfOf(last).size) <= r.budget && r.trusted(last) > 0:
 		return max(r.want, last)
 	}
 	return r.want

@@ -66,6 +66,7 @@ func (r *replier) recv(ctx context.Context) (Message, error) {
 		if r.unwrap(&m) {
 			from := m.slab.peer()
 			r.client, r.gone, r.busy = p, from == nil || from != p.from(), false
+			r.keep(cap(r.envelope))
 			r.mu.Unlock()
 			return m, nil
 		}
@@ -92,6 +93,16 @@ func (r *replier) unwrap(m *Message) bool {
 	return true
 }
 
+// keep counts the memory of a long envelope. mu is held.
+func (r *replier) keep(n int) {
+	if n <= largeRead {
+		n = 0
+	}
+	if r.client.account.set(keptEnvelopes, n) {
+		r.s.budget.settle()
+	}
+}
+
 func (r *replier) send(ctx context.Context, frames [][]byte) error {
 	size, err := r.s.checkSend(ctx, frames)
 	if err != nil {
@@ -105,10 +116,11 @@ func (r *replier) send(ctx context.Context, frames [][]byte) error {
 	if r.gone || r.put(frames, len(r.envelope)+size) != putDone {
 		r.s.dropped.Add(1)
 	}
-	r.client = nil
 	if cap(r.envelope) > largeRead {
 		r.envelope = nil // the next one will hardly be as large
 	}
+	r.keep(0)
+	r.client = nil
 	return nil
 }
 

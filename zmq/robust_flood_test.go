@@ -132,7 +132,7 @@ func TestSubscriptionFloodOfXPub(t *testing.T) {
 	for name, cfg := range map[string]zmq.Config{"edges": {}, "verbose": {Verboser: true}, "manual": {Manual: true}} {
 		for _, flood := range []string{"new", "long", "on and off"} {
 			t.Run(name+"/"+flood, func(t *testing.T) {
-				cfg.MaxSubscriptionBytes, cfg.RecvHWMBytes = limit, limit
+				cfg.MaxSubscriptionBytes, cfg.RecvHWMBytes, cfg.MemoryLimit = limit, limit, 4*limit
 				xpub := must(zmq.NewXPub(cfg))(t)
 				closing(t, xpub)
 				at := bind(t, xpub, wildcard)

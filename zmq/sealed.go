@@ -14,8 +14,9 @@ import (
 type sealedConn struct {
 	net.Conn
 	sealer mechanism.Sealer
-	limit  int64  // largest frame body accepted
-	seen   func() // called when something was read, which may be no whole frame yet
+	limit  int64           // largest frame body accepted
+	seen   func()          // called when something was read, which may be no whole frame yet
+	trust  func(n int) int // how much of n bytes may be allocated on the mere word of the peer
 
 	// For reading: the sealed frames that are not opened yet are in raw.b[start:end], behind the
 	// parts of the first in aside.
@@ -48,7 +49,7 @@ func newSealedConn(nc net.Conn, sealer mechanism.Sealer, buffered []byte, limit 
 	limit = max(limit, maxCut)
 	limit = min(limit, int64(unlimited)-overhead-wire.MaxHeader) + overhead // so that a whole frame's size is a number
 	raw := newSlab(max(firstRead, len(buffered)))
-	c := &sealedConn{Conn: nc, sealer: sealer, limit: limit, seen: func() {}, raw: raw}
+	c := &sealedConn{Conn: nc, sealer: sealer, limit: limit, seen: func() {}, trust: func(n int) int { return n }, raw: raw}
 	c.end = copy(c.raw.b, buffered)
 	return c
 }
@@ -174,11 +175,21 @@ func (c *sealedConn) fill() error {
 	return err
 }
 
+// kept returns how much memory is kept for frames that were not opened, or not read. The usual slab of a connection counts
+// only while there is a part of a frame in it.
+func (c *sealedConn) kept() int {
+	n := c.aside.kept
+	if size := len(c.raw.b); size > usualSlab || n > 0 || c.end > c.start {
+		n += size
+	}
+	return n
+}
+
 // makeOwnSpace makes room for a large frame, of which the header has arrived, and returns up to
 // where to read.
 func (c *sealedConn) makeOwnSpace() (limit int) {
 	arrived := c.aside.size + c.end - c.start
-	switch fill(c.frame, arrived, len(c.raw.b)-c.end, max(c.large, headStart)) {
+	switch fill(c.frame, arrived, len(c.raw.b)-c.end, c.trust(max(c.large, headStart))) {
 	case exact:
 		s := newSlab(c.frame)
 		b := c.aside.join(s.b[:0], c.raw.b[c.start:c.end])
@@ -188,7 +199,7 @@ func (c *sealedConn) makeOwnSpace() (limit int) {
 	case extend:
 		c.aside.add(c.raw.b[c.start:c.end], c.raw)
 		c.raw.release(1)
-		c.raw, c.start, c.end = newSlab(max(chunkSize(arrived), headStart)), 0, 0
+		c.raw, c.start, c.end = newSlab(max(chunkSize(arrived), c.trust(headStart))), 0, 0
 	}
 	return c.end + min(len(c.raw.b)-c.end, c.frame-arrived)
 }

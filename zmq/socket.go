@@ -2,6 +2,7 @@ package zmq
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -18,6 +19,9 @@ type socket struct {
 	cfg  Config
 	pat  pattern
 	in   *inQueue // nil where the pattern consumes what peers send
+
+	budget *budget // of the memory that peers make the socket keep
+
 	zmtp zmtp.Config
 	sink bool // the socket sends no messages, so that there is nothing to linger for
 
@@ -39,6 +43,8 @@ type socket struct {
 	unconfirmed   atomic.Uint64
 	eventsDropped atomic.Uint64
 	overLimit     atomic.Uint64 // connections
+	refused       atomic.Uint64
+	goneKept      atomic.Int64
 
 	life   context.Context // ends when the socket is torn down; governs every goroutine of the socket
 	kill   context.CancelFunc
@@ -59,6 +65,7 @@ type socket struct {
 	listeners map[string]listener
 	dialers   map[string][]*dialer
 	peers     int  // pipes with a peer behind them
+	counted   int  // pipes that count against Config.MaxPeers
 	drained   bool // a Drain has begun: no more endpoints
 }
 
@@ -113,8 +120,9 @@ func newSocket(kind string, cfg Config, receives bool) (*socket, error) {
 		listeners: map[string]listener{},
 		dialers:   map[string][]*dialer{},
 	}
+	s.budget = newBudget(s.cfg.MemoryLimit, func(err error) { s.emit(EventMemoryLimit, "", "", err) })
 	if receives {
-		s.in = &inQueue{cfg: &s.cfg, discarded: &s.discarded, emptied: s.changed.wakeAll}
+		s.in = &inQueue{cfg: &s.cfg, budget: s.budget, discarded: &s.discarded, emptied: s.changed.wakeAll}
 	}
 	s.cfg.Conflate = s.cfg.Conflate && slices.Contains([]string{"PUSH", "PULL", "PUB", "SUB", "DEALER"}, kind)
 	s.publishes = kind == "PUB" || kind == "XPUB"
@@ -158,15 +166,26 @@ func (s *socket) announceRoom() {
 	s.room.wakeAll()
 }
 
-// addPipe registers the pipe to a peer that came in. It reports false where the endpoint is not bound any more.
-func (s *socket) addPipe(p *pipe) bool {
+var errUnbound = errors.New("the endpoint was unbound meanwhile")
+
+// addPipe registers the pipe to a peer that came in, which counts against Config.MaxPeers or not. It fails if the endpoint is
+// not bound any more, or if there are too many peers.
+func (s *socket) addPipe(p *pipe, counts bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.listeners[p.endpoint] == nil {
-		return false
+		return errUnbound
+	}
+	if counts {
+		if s.counted >= s.cfg.MaxPeers {
+			s.refused.Add(1)
+			return ErrTooManyPeers
+		}
+		s.counted++
+		p.counted = true
 	}
 	s.pipes[p] = struct{}{}
-	return true
+	return nil
 }
 
 // dropPipe forgets a pipe for good and hands what waited in it to the pattern. What came by it is received still.
@@ -177,6 +196,10 @@ func (s *socket) dropPipe(p *pipe) {
 	s.abandon(p)
 	s.mu.Lock()
 	delete(s.pipes, p)
+	if p.counted {
+		p.counted = false
+		s.counted--
+	}
 	s.mu.Unlock()
 	s.changed.wakeAll()
 }
@@ -293,6 +316,7 @@ func (s *socket) shutdown() {
 	if s.in != nil {
 		s.in.close()
 	}
+	s.budget.close()
 	s.room.wakeAll()
 	s.changed.wakeAll()
 	s.drainAll(dialers)
@@ -374,6 +398,11 @@ type Stats struct {
 	PeersOverLimit   uint64 // connections ended because the peer went beyond a limit of Config: see ErrLimit
 	Queued           int    // messages that wait to be sent or are being written, now
 	Peers            int    // peers with a completed handshake, now
+
+	PeersRefused uint64 // peers turned away because of Config.MaxPeers
+	PeersEnded   uint64 // connections ended because of Config.MemoryLimit
+	PeersGone    int    // peers that are gone and whose connection is kept, since Config.MemoryLimit has no room for the rest, now
+	Kept         int    // bytes of memory that peers make the socket keep, now: see Config.MemoryLimit
 }
 
 // Stats returns the socket's counters. It works on a closed socket too. While nothing is queued, every message that was
@@ -393,14 +422,17 @@ func (s *socket) Stats() Stats {
 	st.Dropped, st.EventsDropped = s.dropped.Load()+undelivered, s.eventsDropped.Load()
 	st.PeersOverLimit = s.overLimit.Load()
 	st.Unconfirmed, st.Discarded = s.unconfirmed.Load(), s.discarded.Load()
+	st.PeersRefused, st.PeersEnded, st.PeersGone = s.refused.Load(), s.budget.ended.Load(), int(s.goneKept.Load())
 	s.mu.Lock()
 	st.Peers = s.peers
 	s.mu.Unlock()
 	if s.in != nil {
 		s.in.mu.Lock()
+		s.in.count()
 		n, size := s.in.inHands()
 		st.MessagesReceived, st.BytesReceived = s.in.received-uint64(n), s.in.bytes-uint64(size)
 		s.in.mu.Unlock()
 	}
+	st.Kept = clampInt(s.budget.total() - s.budget.sums[keptReserved].Load())
 	return st
 }

@@ -54,37 +54,55 @@ func (t *streamListener) stop() {
 	t.pending.Wait()
 }
 
-// accept hands each connection to a goroutine of its own at once, so that a silent peer holds up nobody.
+// accept hands each connection to a goroutine of its own at once, so that a silent peer holds up nobody. When there are no
+// descriptors left, a handshake in progress makes room, as at Config.MaxHandshakes.
 func (t *streamListener) accept() {
 	s := t.s
+	var told time.Time // when a failure was told last
 	for {
 		nc, err := t.l.Accept()
 		switch {
 		case err == nil:
 			s.emit(EventAccepted, t.endpoint, nc.RemoteAddr().String(), nil)
-			handshake, leave, ok := t.crowd.enter(t.bound)
-			if !ok {
+			v := t.crowd.enter(t.bound, nc)
+			if v == nil {
 				nc.Close()
 				return
 			}
 			t.pending.Add(1)
-			s.wg.Go(func() { t.serve(handshake, leave, nc) })
+			s.wg.Go(func() { t.serve(v, nc) })
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // out of descriptors, for instance: the listener is as good as before
-			s.emit(EventAcceptFailed, t.endpoint, "", err)
-			if !pause(t.bound, 10*time.Millisecond) {
+		default: // the listener is as good as before
+			if now := time.Now(); now.Sub(told) >= acceptTold {
+				told = now
+				s.emit(EventAcceptFailed, t.endpoint, "", err)
+			}
+			wait := t.crowd.spare
+			if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+				wait = func(ctx context.Context) bool { return pause(ctx, acceptPause) }
+			}
+			if !wait(t.bound) {
 				return
 			}
 		}
 	}
 }
 
-// serve does a connection's handshake, which handshake bounds and leave ends, and serves it to its end.
-func (t *streamListener) serve(handshake context.Context, leave func(), nc net.Conn) {
+// acceptPause is the wait after an accept that failed, and acceptTold is how often such failures are told.
+const (
+	acceptPause = 10 * time.Millisecond
+	acceptTold  = time.Second
+)
+
+// serve does a connection's handshake and serves it to its end.
+func (t *streamListener) serve(v *visit, nc net.Conn) {
 	defer nc.Close()
-	c := t.s.welcome(handshake, nc, t.endpoint)
-	leave()
+	c := t.s.welcome(v.ctx, nc, t.endpoint, v.heard)
+	if c == nil {
+		nc.Close() // before leave: another connection may need the descriptor
+	}
+	v.leave()
 	t.pending.Done()
 	if c != nil {
 		t.s.serveAccepted(c)

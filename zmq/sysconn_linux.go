@@ -1,6 +1,7 @@
 package zmq
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,16 +20,34 @@ func (s *sysConn) queuedOut() (n int, known bool) {
 	return n, known && err == nil
 }
 
-// queuedIn reports whether bytes have arrived that were not read yet.
-func (s *sysConn) queuedIn() (some bool) {
+// queuedIn returns how many bytes have arrived that were not read yet.
+func (s *sysConn) queuedIn() (n int) {
 	if s == nil {
-		return false
+		return 0
 	}
 	_ = s.raw.Control(func(fd uintptr) {
-		n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
-		some = err == nil && n > 0
+		if queued, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ); err == nil {
+			n = queued
+		}
 	})
-	return some
+	return n
+}
+
+// peerEnded reports whether the peer has ended its side of the connection, and whether both sides have ended, as far as the
+// system knows. That does not depend on what was read.
+func (s *sysConn) peerEnded() (half, both bool) {
+	if s == nil {
+		return false, false
+	}
+	_ = s.raw.Control(func(fd uintptr) {
+		look := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		for _, err := unix.Poll(look, 0); errors.Is(err, unix.EINTR); {
+			_, err = unix.Poll(look, 0)
+		}
+		half = look[0].Revents&unix.POLLRDHUP != 0
+		both = look[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+	})
+	return half, both
 }
 
 // tcp returns the state of a tcp connection.
