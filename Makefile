@@ -5,7 +5,7 @@ GOFUMPT       = mvdan.cc/gofumpt@v0.12.0
 
 TARGETS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: help fmt lint test race fuzz soak bench cross ci
+.PHONY: help fmt lint test race fuzz soak attack bench cross ci
 
 help: ## print this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -30,6 +30,9 @@ fuzz: ## run each fuzz target for ten seconds
 
 soak: ## a minute of sockets under faults, in which every message is accounted for
 	go run ./internal/soak -seed 1 -time 60s
+
+attack: ## hostile peers against a socket, for less than a minute, with the bounds checked
+	go run ./internal/attack -short -check
 
 bench: ## run all benchmarks
 	go test -run '^$$' -bench . ./...

@@ -35,8 +35,8 @@ func (x *XPub) Send(ctx context.Context, frames ...[]byte) error { return x.publ
 // Recv returns the next subscription or message, and waits for one until ctx ends or the socket is closed. Unless
 // Config.Verbose is set, only the first subscription to each prefix is reported, and only the last end of one; the
 // subscriptions of a peer that vanishes end then too. What is not received counts against the peer's
-// Config.MaxSubscriptionBytes, as far as it goes beyond the high-water mark; and what those have left that are gone counts
-// against everybody's, so that an XPUB of which nobody receives cannot be made to grow without bound.
+// Config.MaxSubscriptionBytes, as far as it goes beyond the high-water mark, and against Config.MemoryLimit, so that an XPUB of
+// which nobody receives cannot be made to grow without bound. At that limit no more subscriptions are taken.
 func (x *XPub) Recv(ctx context.Context) (Message, error) { return x.recv(ctx) }
 
 // Subscribe subscribes the peer whose subscription, or end of one, was received last to a prefix, which need not be the one

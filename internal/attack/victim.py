@@ -20,14 +20,15 @@ endpoint = "-"
 if not s["Connect"]:
     socket.bind("tcp://127.0.0.1:*")
     endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-worst, received, honest = 0.0, 0, set()
+worst, sending, received, honest = 0.0, 0.0, 0, set()
 
 
 def tick():
-    global worst
+    global worst, sending
     while True:
-        start = time.perf_counter()
+        start = sending = time.perf_counter()
         socket.send(b"tick")
+        sending = 0.0
         worst = max(worst, time.perf_counter() - start)
         time.sleep(0.001)
 
@@ -56,6 +57,8 @@ for line in sys.stdin:
         run(receive)
         continue
     status = dict(l.split(":", 1) for l in os.pread(status_file, 8192, 0).decode().splitlines() if ":" in l)
+    if sending:
+        worst = max(worst, time.perf_counter() - sending)
     use = resource.getrusage(resource.RUSAGE_SELF)
     try:
         descriptors = len(os.listdir("/proc/self/fd"))
