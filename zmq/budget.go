@@ -49,7 +49,6 @@ type budget struct {
 	waits  atomic.Int32 // size of waiting
 	told   atomic.Bool  // this episode was reported
 	closed atomic.Bool  // the socket is closed: there is no limit any more
-	held   atomic.Uint64
 	ended  atomic.Uint64
 
 	mu       sync.Mutex
@@ -68,7 +67,11 @@ type account struct {
 }
 
 func newBudget(limit int, tell func(error)) *budget {
-	return &budget{limit: int64(limit), tell: tell, accounts: map[*account]struct{}{}, waiting: map[*account]struct{}{}}
+	most := int64(limit)
+	if limit == unlimited {
+		most = math.MaxInt64
+	}
+	return &budget{limit: most, tell: tell, accounts: map[*account]struct{}{}, waiting: map[*account]struct{}{}}
 }
 
 // newAccount returns the account of a peer, whose connection end ends.

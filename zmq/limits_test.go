@@ -338,7 +338,6 @@ func TestLittleLeftTakesLittle(t *testing.T) {
 		peer.write(message("the last"))
 		check(t, peer.Close())
 	}
-	all = nil
 	eventually(t, "they are gone", func() bool { return pull.Stats().Peers == 0 })
 	zmq.DropFreeSlabs()
 	if grown := heap() - before; grown > peers*8<<10 {

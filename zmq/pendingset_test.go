@@ -46,10 +46,13 @@ func TestFarPeerInAFlood(t *testing.T) {
 		"talking, 20 addresses":      {20, true, "honest"},
 	} {
 		for _, rate := range []int{100, 3200, 20_000} { // a second
+			if rate*c.addresses > 50_000_000 {
+				continue // as the one before, and takes long
+			}
 			f := &flooded{limit: 1024, now: time.Unix(0, 0), turned: map[*pendingHandshake]bool{}}
 			step := time.Second / time.Duration(rate)
 			honest, last := map[*pendingHandshake]time.Time{}, f.now
-			for i := range 2 * rate {
+			for i := range rate {
 				f.now = f.now.Add(step)
 				p := &pendingHandshake{address: fmt.Sprint("flood ", i%c.addresses)}
 				if f.now.Sub(last) >= 50*time.Millisecond {

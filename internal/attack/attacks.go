@@ -234,7 +234,7 @@ func silentFlood(ctx context.Context, o options) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer far.Close()
+	defer func() { _ = far.Close() }() // always nil
 	for _, d := range []relay.Direction{relay.ToTarget, relay.ToClient} {
 		far.Shape(d, relay.Shape{Delay: 75 * time.Millisecond})
 	}

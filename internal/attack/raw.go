@@ -42,9 +42,6 @@ func greet(ctx context.Context, endpoint, kind string) (rawPeer, error) {
 	return p, err
 }
 
-// discard reads what comes until the connection ends.
-func (p rawPeer) discard() { _, _ = io.Copy(io.Discard, p) }
-
 // reset ends the connection, and leaves no trace with the system.
 func (p rawPeer) reset() {
 	_ = p.Conn.(*net.TCPConn).SetLinger(0)
