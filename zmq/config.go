@@ -42,7 +42,7 @@ type Config struct {
 	// MaxPeers bounds how many peers may be connected to the bound tcp and ipc endpoints at once. One more is refused before its
 	// handshake is completed: it sees its connection end, and tries again. That is told by an event with ErrTooManyPeers and
 	// counted in Stats.PeersRefused. Beside what MemoryLimit counts, a peer takes up to 150 KiB: two goroutines, a
-	// descriptor, and memory to read into (with CURVE 400 KiB). 0 means 10 000, a negative value no limit.
+	// descriptor, and memory to read into (with CURVE 400 KiB). 0 means 16 384, a negative value no limit.
 	MaxPeers int
 
 	// MemoryLimit bounds the bytes of memory that all peers over tcp and ipc together make the socket keep: messages that were
@@ -181,7 +181,7 @@ func (c Config) withDefaults() Config {
 	bound(&c.MaxMessageSize, 256<<20, int64(unlimited))
 	c.MaxMessageSize = min(c.MaxMessageSize, int64(unlimited)) // on 32 bits a larger one has no size
 	bound(&c.MaxSubscriptionBytes, 64<<20, unlimited)
-	bound(&c.MaxPeers, 10_000, unlimited)
+	bound(&c.MaxPeers, 16_384, unlimited)
 	bound(&c.MemoryLimit, 512<<20, unlimited)
 	bound(&c.HandshakeTimeout, 30*time.Second, 0)
 	bound(&c.MaxHandshakes, 1024, unlimited)

@@ -187,6 +187,35 @@ func TestInboxStaysSmall(t *testing.T) {
 	}
 }
 
+// Messages that were read one after the other into a slab are one run, however many reads that took. Their slab counts once, and
+// until the last of them is received.
+func TestInboxJoinsRuns(t *testing.T) {
+	t.Parallel()
+	const n = 100
+	in := testInbox(Config{RecvHWM: n, RecvHWMBytes: 1 << 20})
+	s := newSlab(minSlab)
+	for end := 0; end < 3*n; end += 3 {
+		s.retain(1)
+		in.push(segment{b: append(s.b[end:end], 0, 1, byte(end/3)), slab: s, n: 1})
+	}
+	if len(in.segs) != 1 {
+		t.Errorf("%d segments", len(in.segs))
+	}
+	for i := range byte(n) {
+		if in.q.kept != int64(len(s.b)+segmentCost) {
+			t.Errorf("%d bytes are kept when %d messages were received", in.q.kept, i)
+		}
+		m, _, err := in.q.tryRecv()
+		fatal(t, err)
+		if got := m.Bytes(); len(got) != 1 || got[0] != i {
+			t.Fatalf("message %d is %v", i, got)
+		}
+	}
+	if in.q.kept != 0 {
+		t.Errorf("%d bytes are kept in the end", in.q.kept)
+	}
+}
+
 // An inbox takes messages up to either bound, and lets its reader go on when it is half empty.
 func TestInboxBounds(t *testing.T) {
 	t.Parallel()

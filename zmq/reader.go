@@ -791,8 +791,8 @@ func (r *reader) spaceForMore() {
 	case alone && r.missing > free && r.missing >= 4*partial && partial+r.missing <= r.trusted(r.trust):
 		r.replace(max(size, partial+r.missing))
 	case least <= free && free >= min(size, capacity)/4:
-	case alone && partial <= size/2 && (2*r.next >= capacity || r.next == 0 || least > free || r.slab.sole()):
-		r.replace(max(size, partial+least)) // what was handed over fills at least half of the slab
+	case alone && partial <= size/2:
+		r.replace(max(size, partial+least))
 	case least <= free:
 	default:
 		r.extend(max(chunkSize(r.aside.size+partial), r.need, min(r.missing, r.trusted(r.trust))))
