@@ -220,6 +220,10 @@ func TestBudgetIsShared(t *testing.T) {
 		if late.left != 0 {
 			t.Fatalf("seed %d: a peer with no unread message is suspended", seed)
 		}
+		s.b.add(keptReserved, limit)
+		if !s.b.allows(0) || s.b.allows(1) {
+			t.Fatalf("seed %d: beyond the limit, a peer without unread messages is suspended, or one with some is not", seed)
+		}
 		if s.told > 1 {
 			t.Errorf("seed %d: one episode was told %d times", seed, s.told)
 		}
