@@ -492,6 +492,9 @@ func (in *inbox) capacity(ask bool) int {
 		}
 		if !q.budget.allows(in.kept) { // looked at again: some may have been freed just before await
 			in.blocked, in.held = in.blocked || ask, true
+			if ask {
+				q.budget.report()
+			}
 			return 0
 		}
 	}

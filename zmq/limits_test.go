@@ -99,6 +99,40 @@ func TestGonePeersAtTheLimit(t *testing.T) {
 	}
 }
 
+// Peers whose messages nobody receives are suspended at the limit, which is told once, and none of them is ended. All that they
+// have sent is received later.
+func TestUnreadAtTheLimit(t *testing.T) {
+	t.Parallel()
+	const limit, peers, each = 1 << 20, 4, 2000
+	events := make(chan zmq.Event, 1000)
+	pull := newPull(t, zmq.Config{RecvHWM: -1, MemoryLimit: limit, Events: events})
+	at := bind(t, pull, wildcard)
+	var written []<-chan error
+	for range peers {
+		peer := dialRaw(t, at).greet("PUSH", 1)
+		written = append(written, peer.writeAside(bytes.Repeat(message(strings.Repeat("x", 1000)), each)))
+	}
+	e := untilEvent(t, events, zmq.EventMemoryLimit)
+	var told *zmq.MemoryLimitError
+	if !errors.As(e.Err, &told) || told.Unread < limit/2 || told.Limit != limit {
+		t.Errorf("told %v", e.Err)
+	}
+	if st := pull.Stats(); st.Kept > limit+peers*256<<10 {
+		t.Errorf("%+v", st)
+	}
+	ctx := within(t)
+	for range peers * each {
+		m := must(pull.Recv(ctx))(t)
+		m.Release()
+	}
+	for _, w := range written {
+		check(t, await(t, "the end of what a peer sends", w))
+	}
+	if st := pull.Stats(); st.PeersEnded != 0 || st.Peers != peers {
+		t.Errorf("%+v", st)
+	}
+}
+
 // A peer that has ended its side and waits for answers gets them, although the socket was not read from for a while.
 func TestHalfClosedPeerGetsAnswers(t *testing.T) {
 	t.Parallel()
