@@ -153,8 +153,12 @@ func TestHalfClosedPeerGetsAnswers(t *testing.T) {
 		m := must(router.Recv(within(t)))(t)
 		send(t, router, string(m.Frame(0)), "to "+string(m.Frame(1)))
 		m.Release()
-		if got, want := peer.message(), fmt.Sprint("to ", i); got != want {
-			t.Fatalf("received %q, want %q", got, want)
+		flags, body := peer.frame()
+		for flags&wire.FlagCommand != 0 { // one more PING
+			flags, body = peer.frame()
+		}
+		if want := fmt.Sprint("to ", i); string(body) != want {
+			t.Fatalf("received %q, want %q", body, want)
 		}
 	}
 }
@@ -241,7 +245,11 @@ func TestSubscriptionsAtTheLimit(t *testing.T) {
 				t.Errorf("a stranger was ended because of %v", e.Err)
 			}
 			honest.pong("still here")
-			eventually(t, "the limit is kept", func() bool { return s.Stats().Kept <= 4<<20+64<<10 })
+			most := 4<<20 + 64<<10
+			if kind == "XPUB" { // which reports the end of each subscription of those that were ended
+				most += 2 << 20
+			}
+			eventually(t, "the limit is kept", func() bool { return s.Stats().Kept <= most })
 		})
 	}
 }
