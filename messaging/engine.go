@@ -28,8 +28,9 @@ type socketOptions struct {
 	security         zmq.Security
 
 	// refused is called for each peer with which the socket did not come to terms, limited for each
-	// one that was disconnected since it went beyond a limit. One goroutine calls both.
-	refused, limited func(endpoint, peer string, err error)
+	// one that was disconnected since it went beyond a limit, and full when all peers together make the
+	// socket keep as much as it may. One goroutine calls them.
+	refused, limited, full func(endpoint, peer string, err error)
 }
 
 // socket is what all sockets have in common. All methods may be called by many goroutines at once.

@@ -55,6 +55,7 @@ func (l *link[S]) open(context.Context) error {
 	options := l.options
 	options.refused = l.warnings("no connection: handshake failed")
 	options.limited = l.warnings("peer disconnected: it went beyond a limit")
+	options.full = l.warnings("peers make the socket keep as much memory as it may")
 	s, err := l.make(engines[l.addrs[0].scheme], options)
 	if err != nil {
 		return fmt.Errorf("messaging: open %s socket of %s: %w", l.role, l.svc.Name(), err)

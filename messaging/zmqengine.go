@@ -73,8 +73,8 @@ func open[S zmqCommon](create func(zmq.Config) (S, error), cfg zmq.Config, o soc
 	return zmqSocket{s, quit, done}, s, nil
 }
 
-// watch calls refused for handshakes that failed and limited for connections that a limit has
-// ended.
+// watch calls refused for handshakes that failed, limited for connections that a limit has ended, and
+// full if all peers together have reached one.
 func watch(events <-chan zmq.Event, quit <-chan struct{}, o socketOptions) {
 	for {
 		select {
@@ -84,6 +84,8 @@ func watch(events <-chan zmq.Event, quit <-chan struct{}, o socketOptions) {
 				o.refused(e.Endpoint, e.Peer, e.Err)
 			case e.Kind == zmq.EventDisconnected && errors.Is(e.Err, zmq.ErrLimit):
 				o.limited(e.Endpoint, e.Peer, e.Err)
+			case e.Kind == zmq.EventMemoryLimit:
+				o.full(e.Endpoint, e.Peer, e.Err)
 			}
 		case <-quit:
 			return

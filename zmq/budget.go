@@ -2,7 +2,6 @@ package zmq
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"slices"

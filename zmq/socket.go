@@ -400,7 +400,7 @@ type Stats struct {
 	Peers            int    // peers with a completed handshake, now
 
 	PeersRefused uint64 // peers turned away because of Config.MaxPeers
-	PeersEnded   uint64 // connections ended because of Config.MemoryLimit
+	PeersEnded   uint64 // of PeersOverLimit: connections ended because of Config.MemoryLimit
 	PeersGone    int    // peers that are gone and whose connection is kept, since Config.MemoryLimit has no room for the rest, now
 	Kept         int    // bytes of memory that peers make the socket keep, now: see Config.MemoryLimit
 }
