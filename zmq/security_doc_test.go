@@ -55,7 +55,7 @@ func TestSecurityDocHasDefaults(t *testing.T) {
 		"maxCut":                 maxCut,
 		"maxPongs":               maxPongs,
 	}
-	limit := regexp.MustCompile(`^Max|HWM|^HandshakeTimeout$`)
+	limit := regexp.MustCompile(`^Max|HWM|Limit$|^HandshakeTimeout$`)
 	defaults := reflect.ValueOf(Config{}.withDefaults())
 	for i := range defaults.NumField() {
 		if name := defaults.Type().Field(i).Name; limit.MatchString(name) {
