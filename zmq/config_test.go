@@ -3,6 +3,7 @@ package zmq_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/experimance/experimance-go/zmq"
 )
@@ -22,6 +23,8 @@ func TestConfig(t *testing.T) {
 		},
 		"reconnect": {zmq.Config{ReconnectInterval: 2, ReconnectMax: 1}, []string{"ReconnectMax"}},
 		"default":   {zmq.Config{ReconnectMax: 1}, []string{"ReconnectMax"}},
+		"steady":    {zmq.Config{ReconnectInterval: 2, ReconnectMax: 2}, nil},
+		"slow":      {zmq.Config{ReconnectInterval: time.Hour}, nil},
 	} {
 		for _, make := range []func(zmq.Config) error{
 			func(c zmq.Config) error { s, err := zmq.NewPub(c); return closed(s, err) },

@@ -69,15 +69,17 @@ type pending struct {
 	written int
 }
 
-// serveDialed runs a connection of a connecting socket from its handshake to its end. It returns the reason for the end,
-// and whether the handshake had succeeded.
-func (s *socket) serveDialed(ctx context.Context, nc net.Conn, p *pipe) (established bool, err error) {
+// serveDialed runs a connection of a connecting socket from its handshake to its end. It returns the reason for the end, and how
+// long the connection was there after its handshake: 0 if that was not completed.
+func (s *socket) serveDialed(ctx context.Context, nc net.Conn, p *pipe) (lasted time.Duration, err error) {
 	defer nc.Close()
 	c, err := s.handshake(ctx, nc, nc, p.endpoint, p)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	return true, c.run(ctx)
+	start := time.Now()
+	err = c.run(ctx)
+	return max(time.Since(start), 1), err
 }
 
 // welcome does the handshake of a connection that came in at an endpoint, which ctx bounds. It calls heard when the first bytes

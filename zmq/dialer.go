@@ -2,13 +2,9 @@ package zmq
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"time"
-
-	"github.com/experimance/experimance-go/internal/zmtp"
 )
 
 // dialer keeps one connected endpoint connected: it tries until it succeeds, and again when the connection ends.
@@ -79,39 +75,24 @@ func (d *dialer) stop() {
 
 func (d *dialer) keepStream() {
 	s := d.s
-	wait := s.cfg.ReconnectInterval
+	waits := newBackoff(s.cfg.ReconnectInterval, s.cfg.ReconnectMax)
 	for {
-		established, err := d.connect()
+		lasted, err := d.connect()
 		if d.life.Err() != nil || d.finished() {
 			return
 		}
-		if established {
-			wait = s.cfg.ReconnectInterval
+		if lasted > 0 {
+			waits.succeeded(lasted)
 		}
-		if wait < 0 || d.tries.Err() != nil {
+		if waits.first < 0 || d.tries.Err() != nil {
 			d.giveUp(err)
 			return
 		}
 		s.emit(EventConnectRetried, d.endpoint, "", err)
-		if !pause(d.tries, spread(wait, err)) && d.life.Err() != nil {
+		if !pause(d.tries, spread(waits.next(err))) && d.life.Err() != nil {
 			return
 		}
-		wait = longer(wait, s.cfg.ReconnectMax)
 	}
-}
-
-// longer returns the wait that follows a wait: twice as long, up to limit where that is larger.
-func longer(wait, limit time.Duration) time.Duration { return max(wait, min(2*wait, limit)) }
-
-// spread returns a random duration between half of wait and one and a half of it, so that the peers of a socket that went
-// away do not come back all at once. A peer that refused us is left alone for longer, since the same settings will not
-// please it at once (RFC 37, section 3.2).
-func spread(wait time.Duration, err error) time.Duration {
-	var handshake *zmtp.HandshakeError
-	if errors.As(err, &handshake) && handshake.Fatal() {
-		wait = max(10*wait, time.Second)
-	}
-	return wait/2 + rand.N(wait)
 }
 
 // giveUp forgets an endpoint that is not to be connected again, as Disconnect would.
@@ -151,8 +132,9 @@ func (d *dialer) finished() bool {
 	return d.pipe.out.finish()
 }
 
-// connect makes one connection and serves it to its end. The host name is resolved anew each time.
-func (d *dialer) connect() (established bool, err error) {
+// connect makes one connection and serves it to its end. It returns how long that was there after its handshake, 0 if the handshake
+// was not completed. The host name is resolved anew each time.
+func (d *dialer) connect() (lasted time.Duration, err error) {
 	dial := net.Dialer{Timeout: d.s.cfg.HandshakeTimeout, KeepAliveConfig: d.s.cfg.KeepAlive}
 	network, address := d.ep.address()
 	if network == "tcp" {
@@ -160,12 +142,12 @@ func (d *dialer) connect() (established bool, err error) {
 	}
 	nc, err := dial.DialContext(d.tries, network, address)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		if err := closeInOrder(tcp); err != nil {
 			nc.Close()
-			return false, err
+			return 0, err
 		}
 	}
 	d.s.emit(EventConnected, d.endpoint, remoteAddress(nc), nil)

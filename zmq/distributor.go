@@ -9,20 +9,31 @@ import (
 )
 
 // distributor is the pattern that sends each message to all who want it.
+//
+// Send takes mu, and nothing that takes long is done with mu held: subscriptions change with changing held, which takes mu only for
+// one node of the trie at a time. Whatever is proportional to what a peer has subscribed to releases changing too, again and again.
 type distributor struct {
 	noPattern
-	s *socket
+	s     *socket
+	ended func(p *pipe, topic string) // of an XPUB: reports the end of a subscription of a peer that has gone; else nil
+
+	changing sync.Mutex // comes before mu
+	sieve    sieve      // of the trie's prefixes
+	departed []departed // whose subscriptions are to be taken away
+	removing bool       // a goroutine does that
 
 	mu     sync.Mutex
-	prefix trie[*pipe]
-	sieve  sieve // of the trie's prefixes
-	wishes map[*pipe]*wishes
-	found  []*pipe // scratch for send
-	run    []*pipe // scratch for sendEach
-	round  uint64  // of send: marks the pipes that it has seen
+	prefix trie[*pipe]                     // changed with changing held too
+	peers  map[*pipe]*subscriptions[*pipe] // likewise
+	found  []*pipe                         // scratch for send
+	run    []*pipe                         // scratch for sendEach
+	round  uint64                          // of send: marks the pipes that it has seen
 }
 
-func (d *distributor) init(s *socket) { d.s, d.wishes = s, map[*pipe]*wishes{} }
+func (d *distributor) init(s *socket) {
+	d.s, d.peers = s, map[*pipe]*subscriptions[*pipe]{}
+	d.prefix.mu = &d.mu
+}
 
 func (d *distributor) send(ctx context.Context, frames [][]byte) error {
 	size, err := d.s.checkSend(ctx, frames)
@@ -84,17 +95,19 @@ func (d *distributor) distributeRun(bodies [][]byte) (n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.match(bodies[0])
-	d.run, d.found = d.found, d.run
+	run := d.found
+	d.found, d.run = d.run, nil
+	defer func() { d.run = run }()
 	for n = 1; n < len(bodies) && encodedSize(bodies[n:n+1]) < limit && d.isWanted(bodies[n]); n++ {
-		if d.match(bodies[n]); !slices.Equal(d.found, d.run) {
+		if d.match(bodies[n]); !slices.Equal(d.found, run) {
 			break
 		}
 	}
-	if len(d.run) == 0 {
+	if len(run) == 0 {
 		return n
 	}
 	most, all := 0, 0
-	for _, p := range d.run {
+	for _, p := range run {
 		put := p.out.putEach(bodies[:n], limit)
 		most, all = max(most, put), all+put
 	}
@@ -102,7 +115,7 @@ func (d *distributor) distributeRun(bodies [][]byte) (n int) {
 		n = max(most, 1)
 		runtime.Gosched()
 	}
-	d.s.dropped.Add(uint64(n*len(d.run) - all))
+	d.s.dropped.Add(uint64(n*len(run) - all))
 	return n
 }
 
@@ -195,11 +208,15 @@ func (d *distributor) count(r putResult) {
 	}
 }
 
-// match puts the peers that want topic into d.found, each once. mu is held.
+// match puts the peers that want topic into d.found, each once. mu is held. If topic has very many prefixes, it is released
+// meanwhile.
 func (d *distributor) match(topic []byte) {
-	found, prefixes := d.prefix.match(d.found[:0], topic)
-	d.found = found
-	if prefixes <= 1 && !d.s.cfg.InvertMatching {
+	search := d.prefix.begin(topic)
+	d.found = d.prefix.match(d.found[:0], &search)
+	if search.next != nil {
+		d.matchOn(topic, &search)
+	}
+	if search.prefixes <= 1 && !d.s.cfg.InvertMatching {
 		return
 	}
 	d.round++
@@ -217,13 +234,34 @@ func (d *distributor) match(topic []byte) {
 	d.found = unique
 }
 
+// maxRestarts is how often a long search begins again because subscriptions have changed, before it makes do with what it finds.
+const maxRestarts = 10
+
+// matchOn goes on with a search that is not at its end, and lets others have mu after each step.
+func (d *distributor) matchOn(topic []byte, search *search[*pipe]) {
+	found := d.found
+	for restarts := 0; search.next != nil; {
+		d.found = nil // others have need of it meanwhile
+		before := d.prefix.changes.Load()
+		d.mu.Unlock()
+		runtime.Gosched()
+		d.mu.Lock()
+		if d.prefix.changes.Load() != before && restarts < maxRestarts {
+			restarts++
+			found, *search = found[:0], d.prefix.begin(topic)
+		}
+		found = d.prefix.match(found, search)
+	}
+	d.found = found
+}
+
 // invert puts the peers that were not found into d.found. mu is held.
 func (d *distributor) invert() {
 	for _, p := range d.found {
 		p.round = d.round
 	}
 	d.found = d.found[:0]
-	for p := range d.wishes {
+	for p := range d.peers {
 		if p.round != d.round {
 			d.found = append(d.found, p)
 		}
@@ -238,38 +276,15 @@ func (d *distributor) subscribers(topic []byte) int {
 	return len(d.found)
 }
 
-// wishes is what one peer has subscribed to.
-type wishes struct {
-	topics map[string]struct{}
-	cost   int
-}
-
-func newWishes() *wishes { return &wishes{topics: map[string]struct{}{}} }
-
-func (w *wishes) add(topic string) {
-	if _, ok := w.topics[topic]; !ok {
-		w.topics[topic] = struct{}{}
-		w.cost += 2*len(topic) + wishCost
-	}
-}
-
-func (w *wishes) remove(topic string) {
-	if _, ok := w.topics[topic]; ok {
-		delete(w.topics, topic)
-		w.cost -= 2*len(topic) + wishCost
-	}
-}
-
-// wishCost is what a subscription costs beside twice its length: once in the trie, once in the peer's wishes.
-const wishCost = 256
-
 // attach makes the peer known, and welcomes it.
 func (d *distributor) attach(p *pipe) {
+	d.changing.Lock()
 	d.mu.Lock()
 	if !p.over.Load() {
-		d.wishes[p] = newWishes()
+		d.peers[p] = newSubscriptions(p)
 	}
 	d.mu.Unlock()
+	d.changing.Unlock()
 	if w := d.s.cfg.WelcomeMessage; w != nil {
 		frames := [][]byte{w}
 		d.count(p.out.put(frames, encodedSize(frames), false))
@@ -278,61 +293,140 @@ func (d *distributor) attach(p *pipe) {
 
 // subscription keeps one entry for each peer and prefix, however often the peer subscribes.
 func (d *distributor) subscription(p *pipe, topic []byte, cancel bool) (cost int) {
-	cost, _ = d.change(p, topic, cancel)
+	defer d.s.changed.wakeAll()
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	cost, _ = d.note(p, topic, cancel)
+	d.refine()
 	return cost
 }
 
-// change notes a subscription or its end. It returns what the peer's subscriptions cost, and whether this one is the first
-// to its prefix, or the end of the last.
-func (d *distributor) change(p *pipe, topic []byte, cancel bool) (cost int, edge bool) {
-	defer d.s.changed.wakeAll()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.note(p, topic, cancel)
-}
-
-// note is change with mu held, and without telling anybody who waits.
+// note notes a subscription or its end. It returns what the peer's subscriptions cost, and whether this one is the first to its
+// prefix, or the end of the last. changing is held; refine is to be called when the caller is done.
 func (d *distributor) note(p *pipe, topic []byte, cancel bool) (cost int, edge bool) {
-	w := d.wishes[p]
-	if w == nil { // nothing new for a peer that is about to be disconnected
+	s := d.peers[p]
+	switch {
+	case s == nil: // nothing new for a peer that is about to be disconnected
 		return 0, false
-	}
-	if cancel {
-		edge = d.unwant(topic, p)
-		w.remove(string(topic))
-	} else {
-		if _, edge = d.prefix.add(topic, p); edge {
-			d.sieve.add(topic, &d.prefix)
+	case cancel:
+		if n := d.prefix.find(topic); n != nil {
+			if _, ok := s.at[n]; ok {
+				edge = d.remove(n, s)
+			}
 		}
-		w.add(string(topic))
+	default:
+		n := d.prefix.reach(topic)
+		if _, ok := s.at[n]; ok {
+			break
+		}
+		if len(n.values) == 0 { // first of all, so that nothing is rejected that is subscribed to
+			d.sieve.add(topic)
+		}
+		edge = d.prefix.put(n, s)
 	}
-	return w.cost, edge
+	return s.cost, edge
 }
 
-// unwant takes a subscription away, and reports whether it was the last to its prefix. mu is held.
-func (d *distributor) unwant(topic []byte, p *pipe) (last bool) {
-	if _, last = d.prefix.remove(topic, p); last {
-		d.sieve.remove(&d.prefix)
+// remove takes a subscription away, and reports whether it was the last to its prefix. changing is held.
+func (d *distributor) remove(n *node[*pipe], s *subscriptions[*pipe]) (last bool) {
+	if last = d.prefix.take(n, s); last {
+		d.sieve.remove(n.length)
 	}
 	return last
 }
 
-// detach forgets what the peer had subscribed to: it will subscribe again if it comes back.
-func (d *distributor) detach(p *pipe) { d.forget(p, func(string, bool) {}) }
+// refine improves the sieve if that is due. changing is held, and released meanwhile.
+func (d *distributor) refine() { d.sieve.refine(&d.prefix, d.pause) }
 
-// forget takes all subscriptions of a peer away and tells each to gone, with whether it was the last to its prefix.
-func (d *distributor) forget(p *pipe, gone func(topic string, last bool)) {
-	defer d.s.room.wakeAll() // nobody has to wait for room at this peer any more
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	w := d.wishes[p]
-	if w == nil {
+// pause lets others change subscriptions. changing is held.
+func (d *distributor) pause() {
+	d.changing.Unlock()
+	runtime.Gosched()
+	d.changing.Lock()
+}
+
+// departed is a peer that has gone. Its subscriptions are in the trie, and are found no longer.
+type departed struct {
+	p     *pipe
+	s     *subscriptions[*pipe]
+	asked map[string]struct{} // with Manual: what the peer had subscribed to itself, whose end is reported instead; else nil
+}
+
+// removeStep is how many subscriptions of a peer that has gone are taken away before others may make changes.
+const removeStep = 500
+
+// detach forgets what the peer had subscribed to: it will subscribe again if it comes back.
+func (d *distributor) detach(p *pipe) {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	d.leave(p, nil)
+}
+
+// leave has the subscriptions of a peer found no longer, and takes them away, in a goroutine of its own if they are many. If the same
+// pipe gets a peer again meanwhile, that has subscriptions of its own. changing is held.
+func (d *distributor) leave(p *pipe, asked map[string]struct{}) {
+	s := d.peers[p]
+	if s == nil {
 		return
 	}
-	for topic := range w.topics {
-		gone(topic, d.unwant([]byte(topic), p))
+	d.mu.Lock()
+	delete(d.peers, p)
+	d.mu.Unlock()
+	d.prefix.end(s)
+	d.s.room.wakeAll() // nobody has to wait for room at this peer any more
+	d.departed = append(d.departed, departed{p, s, asked})
+	if d.removing {
+		return
 	}
-	delete(d.wishes, p)
+	if d.removeSome() && d.s.begin() { // else the socket is closed, and forgotten as a whole
+		d.removing = true
+		go func() {
+			defer d.s.wg.Done()
+			d.removeDeparted()
+		}()
+		return
+	}
+	d.refine()
+}
+
+// removeDeparted takes away the subscriptions of peers that have gone.
+func (d *distributor) removeDeparted() {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	for !d.s.closing.Load() && d.removeSome() {
+		d.pause()
+	}
+	d.removing = false
+	d.refine()
+}
+
+// removeSome takes away some subscriptions of the peer that has gone first. It reports whether there are more of it or of others.
+// changing is held.
+func (d *distributor) removeSome() (more bool) {
+	first := &d.departed[0]
+	left := removeStep
+	for n := range first.s.at {
+		if left == 0 {
+			return true
+		}
+		left--
+		if d.ended != nil && first.asked == nil && (len(n.values) == 1 || d.s.cfg.Verboser) {
+			d.ended(first.p, string(n.prefix()))
+		}
+		d.remove(n, first.s)
+	}
+	for topic := range first.asked {
+		if left == 0 {
+			return true
+		}
+		left--
+		delete(first.asked, topic)
+		d.ended(first.p, topic)
+	}
+	d.prefix.forget()
+	d.departed[0] = departed{}
+	d.departed = d.departed[1:]
+	return len(d.departed) > 0
 }
 
 // orphaned counts the messages of a subscriber that is gone.

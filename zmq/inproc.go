@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/experimance/experimance-go/internal/zmtp"
 )
@@ -302,7 +303,7 @@ func (r *inprocRegistry) forget(d *dialer) *inprocLink {
 
 // keepInproc waits for the endpoint to be bound, and again when the link was parted. It takes what connect returned.
 func (d *dialer) keepInproc(link *inprocLink, refused bool) {
-	wait := d.s.cfg.ReconnectInterval
+	waits := newBackoff(d.s.cfg.ReconnectInterval, d.s.cfg.ReconnectMax)
 	for {
 		if link == nil && !refused {
 			if link, refused = d.awaitLink(); link == nil && !refused {
@@ -310,23 +311,23 @@ func (d *dialer) keepInproc(link *inprocLink, refused bool) {
 			}
 		}
 		if link != nil {
-			wait = d.s.cfg.ReconnectInterval
+			start := time.Now()
 			refused = d.keepLink(link)
+			waits.succeeded(time.Since(start))
 		}
 		d.retire()
 		if d.life.Err() != nil || d.finished() {
 			return
 		}
-		if wait < 0 || d.tries.Err() != nil {
+		if waits.first < 0 || d.tries.Err() != nil {
 			d.giveUp(nil)
 			return
 		}
 		d.s.emit(EventConnectRetried, d.endpoint, "", nil)
 		if refused {
-			if !pause(d.tries, spread(wait, nil)) {
+			if !pause(d.tries, spread(waits.next(nil))) {
 				continue
 			}
-			wait = longer(wait, d.s.cfg.ReconnectMax)
 		}
 		link, refused = inprocs.connect(d)
 	}

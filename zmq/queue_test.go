@@ -2,14 +2,9 @@ package zmq
 
 import (
 	"bytes"
-	"errors"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
-
-	"github.com/experimance/experimance-go/internal/mechanism"
-	"github.com/experimance/experimance-go/internal/zmtp"
 )
 
 // Wherever a write fails, exactly the messages that did not go out whole remain, from their first byte.
@@ -262,42 +257,4 @@ func TestStaleSignalOfRoom(t *testing.T) {
 		in.unblock()
 	}
 	<-in.room
-}
-
-func TestReconnectWaits(t *testing.T) {
-	t.Parallel()
-	const ms = time.Millisecond
-	var waits []time.Duration
-	for wait := 10 * ms; len(waits) < 5; wait = longer(wait, 70*ms) {
-		waits = append(waits, wait)
-	}
-	for i, want := range []time.Duration{10 * ms, 20 * ms, 40 * ms, 70 * ms, 70 * ms} {
-		if waits[i] != want {
-			t.Errorf("wait %d is %v, want %v", i, waits[i], want)
-		}
-	}
-	if got := longer(10*ms, 0); got != 10*ms {
-		t.Errorf("without a maximum the wait became %v", got)
-	}
-	refused := &zmtp.HandshakeError{Err: &mechanism.PeerError{}}
-	for _, c := range []struct {
-		err       error
-		wait, mid time.Duration
-	}{
-		{errors.New("connection refused"), 10 * ms, 10 * ms},
-		{refused, 10 * ms, time.Second},
-		{refused, time.Second, 10 * time.Second},
-	} {
-		low, high := c.mid*2, time.Duration(0)
-		for range 1000 {
-			d := spread(c.wait, c.err)
-			low, high = min(low, d), max(high, d)
-		}
-		if low < c.mid/2 || high > c.mid*3/2 {
-			t.Errorf("%v after %v became %v to %v, want half to one and a half of %v", c.wait, c.err, low, high, c.mid)
-		}
-		if high-low < c.mid/2 {
-			t.Errorf("%v after %v became %v to %v: that is hardly at random", c.wait, c.err, low, high)
-		}
-	}
 }

@@ -6,19 +6,24 @@ import (
 	"sync/atomic"
 )
 
-// A sieve keeps most of what nobody wants from a trie: it knows a topic that begins with none of the trie's prefixes by its first
-// bytes alone, as many as the shortest prefix has. What passes may be wanted or not.
+// A sieve is a Bloom filter of the first bytes of prefixes, as many as the shortest of them has. It rejects most topics that nobody
+// is subscribed to, at the price of one look. Topics that pass may be wanted or not.
 //
-// passes needs no lock. Changes must come one after the other.
+// passes needs no lock. The rest is of whoever makes changes, one after the other.
 type sieve struct {
-	mesh     atomic.Pointer[mesh] // nil where there are no prefixes
+	mesh     atomic.Pointer[mesh] // nil if there are no prefixes
 	prefixes int
-	stale    int // prefixes that are gone, and still in the mesh
+	lengths  [sieveLength + 1]int // prefixes by their length; the longer ones are among the last
+	stale    int                  // prefixes that are gone, and still in the mesh
+
+	due    bool  // a new mesh is to be made
+	making bool  // and is being made
+	next   *mesh // that new one; nil if there is none, or if it has become useless
 }
 
 // beginner is a trie of any values.
 type beginner interface {
-	beginnings(most int, yield func([]byte))
+	beginnings(after []byte, most int, yield func([]byte) bool) bool
 }
 
 // mesh has a bit for each hash of the first bytes of a prefix.
@@ -51,37 +56,99 @@ func (s *sieve) passes(topic []byte) bool {
 	return m.bits[at/64].Load()>>(at%64)&1 != 0
 }
 
-// add notes a prefix that is new in the trie all.
-func (s *sieve) add(prefix []byte, all beginner) {
+// add notes a new prefix, before topics with it are to pass. refine is to be called when the caller has made its changes.
+func (s *sieve) add(prefix []byte) {
 	s.prefixes++
+	s.lengths[min(len(prefix), sieveLength)]++
 	m := s.mesh.Load()
-	if m == nil || len(prefix) < m.length || 8*s.prefixes > 64*len(m.bits) && 64*len(m.bits) < maxMesh {
-		s.remake(all)
-		return
+	switch {
+	case m == nil:
+		m = newMesh(1, min(len(prefix), sieveLength))
+		m.add(prefix)
+		s.mesh.Store(m)
+	case len(prefix) < m.length:
+		m = newMesh(1, 0) // everything passes until there is a mesh for shorter beginnings
+		m.add(nil)
+		s.mesh.Store(m)
+		s.due = true
+	default:
+		m.add(prefix)
 	}
-	m.add(prefix)
+	switch {
+	case s.next == nil:
+		s.due = s.due || m.crowded(s.prefixes)
+	case len(prefix) < s.next.length:
+		s.next, s.due = nil, true
+	default:
+		s.next.add(prefix)
+		s.due = s.due || s.next.crowded(s.prefixes)
+	}
 }
 
-// remove notes that a prefix is no longer in the trie all. Its bit may stand for others, so that the mesh is made anew now and then.
-func (s *sieve) remove(all beginner) {
+// remove notes that a prefix of a length is gone. Its bit may stand for others, so that a new mesh is made once in a while, by
+// refine.
+func (s *sieve) remove(length int) {
 	s.prefixes--
-	if s.stale++; s.stale > s.prefixes {
-		s.remake(all)
-	}
-}
-
-// remake makes a mesh of what is in the trie all.
-func (s *sieve) remake(all beginner) {
-	s.stale = 0
+	s.lengths[min(length, sieveLength)]--
+	s.stale++
 	if s.prefixes == 0 {
 		s.mesh.Store(nil)
+		s.next, s.due = nil, false
+	} else if s.stale > s.prefixes {
+		s.due = true
+	}
+}
+
+// refineStep is how many beginnings of prefixes are put into a new mesh before others may make changes.
+const refineStep = 500
+
+// refine makes a new mesh of what is in the trie, if one is due and is not being made. It calls pause after each step, which lets
+// others make changes.
+func (s *sieve) refine(all beginner, pause func()) {
+	if !s.due || s.making {
 		return
 	}
-	length := sieveLength
-	all.beginnings(sieveLength, func(p []byte) { length = min(length, len(p)) })
-	m := newMesh(s.prefixes, length)
-	all.beginnings(length, m.add)
-	s.mesh.Store(m)
+	s.making = true
+	for s.due {
+		s.due, s.stale = false, 0
+		s.next = newMesh(s.prefixes, s.shortest())
+		s.fill(s.next, all, pause)
+	}
+	s.making = false
+}
+
+// fill puts what is in the trie into a mesh, which it then puts into use; unless another one has become due.
+func (s *sieve) fill(m *mesh, all beginner, pause func()) {
+	for last := []byte(nil); s.next == m; pause() {
+		left := refineStep
+		whole := all.beginnings(last, m.length, func(b []byte) bool {
+			m.add(b)
+			if left--; left == 0 {
+				last = append(last[:0], b...)
+			}
+			return left > 0
+		})
+		if whole {
+			s.mesh.Store(m)
+			s.next = nil
+			return
+		}
+	}
+}
+
+// shortest returns how long the shortest prefix is, or sieveLength if it is longer.
+func (s *sieve) shortest() int {
+	for length, n := range s.lengths {
+		if n > 0 {
+			return length
+		}
+	}
+	return sieveLength
+}
+
+// crowded reports whether a larger mesh is better for so many prefixes.
+func (m *mesh) crowded(prefixes int) bool {
+	return 8*prefixes > 64*len(m.bits) && 64*len(m.bits) < maxMesh
 }
 
 // add sets the bit of a prefix.

@@ -17,11 +17,13 @@ type subscriber struct {
 	size   int // bytes that telling a peer of all prefixes takes at most
 	peers  map[*pipe]struct{}
 
-	prefix trie[struct{}] // guarded by the receive queue's mu
+	prefix trie[struct{}]           // changed with mu and the receive queue's mu held
+	all    *subscriptions[struct{}] // in prefix; guarded by mu
 }
 
 func (s *subscriber) init(base *socket) {
 	s.s, s.counts, s.peers = base, map[string]int{}, map[*pipe]struct{}{}
+	s.prefix.mu, s.all = &base.in.mu, newSubscriptions(struct{}{})
 	base.in.accept = s.wanted
 }
 
@@ -52,9 +54,7 @@ func (s *subscriber) subscribe(prefix string) {
 	defer s.mu.Unlock()
 	if s.counts[prefix]++; s.counts[prefix] == 1 {
 		s.size += len(prefix) + subscribeSize
-		s.s.in.mu.Lock()
-		s.prefix.add([]byte(prefix), struct{}{})
-		s.s.in.mu.Unlock()
+		s.prefix.put(s.prefix.reach([]byte(prefix)), s.all)
 	}
 	s.tell([]byte(prefix), false)
 }
@@ -69,9 +69,7 @@ func (s *subscriber) unsubscribe(prefix string) bool {
 	case 1:
 		delete(s.counts, prefix)
 		s.size -= len(prefix) + subscribeSize
-		s.s.in.mu.Lock()
-		s.prefix.remove([]byte(prefix), struct{}{})
-		s.s.in.mu.Unlock()
+		s.prefix.take(s.prefix.find([]byte(prefix)), s.all)
 	default:
 		s.counts[prefix]--
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/experimance/experimance-go/internal/wire"
 )
@@ -24,7 +25,8 @@ func NewXPub(cfg Config) (*XPub, error) {
 	s.connectOnce = true
 	x := &XPub{socket: s}
 	x.distributor.init(s)
-	x.manual, x.asked = cfg.Manual || cfg.ManualLastValue, map[*pipe]*wishes{}
+	x.manual, x.asked = cfg.Manual || cfg.ManualLastValue, map[*pipe]*asked{}
+	x.ended = func(p *pipe, topic string) { x.report(p, topic, true) }
 	s.pat = &x.xpublisher
 	return x, nil
 }
@@ -34,7 +36,8 @@ func (x *XPub) Send(ctx context.Context, frames ...[]byte) error { return x.publ
 
 // Recv returns the next subscription or message, and waits for one until ctx ends or the socket is closed. Unless
 // Config.Verbose is set, only the first subscription to each prefix is reported, and only the last end of one; the
-// subscriptions of a peer that vanishes end then too. What is not received counts against the peer's
+// subscriptions of a peer that vanishes end then too. Reports come in the order in which things happened, also those about
+// different peers; messages of XSUB peers may come before or after reports. What is not received counts against the peer's
 // Config.MaxSubscriptionBytes, as far as it goes beyond the high-water mark, and against Config.MemoryLimit, so that an XPUB of
 // which nobody receives cannot be made to grow without bound. At that limit no more subscriptions are taken.
 func (x *XPub) Recv(ctx context.Context) (Message, error) { return x.recv(ctx) }
@@ -52,11 +55,56 @@ type xpublisher struct {
 	distributor
 	manual bool
 
+	asked map[*pipe]*asked // with manual: what each peer has subscribed to itself; guarded by the distributor's changing
+
 	// guarded by the distributor's mu
-	asked map[*pipe]*wishes // with manual: what each peer has subscribed to itself
-	heard bool              // a subscription was received
-	last  *pipe             // whose subscription was received last; nil where it has gone
-	only  *pipe             // with ManualLastValue: to whom alone the next message goes; nil for all
+	heard bool  // a subscription was received
+	last  *pipe // whose subscription was received last; nil where it has gone
+	only  *pipe // with ManualLastValue: to whom alone the next message goes; nil for all
+
+	reports reports
+}
+
+// asked is what a peer of an XPUB with Manual has subscribed to itself.
+type asked struct {
+	topics map[string]struct{}
+	cost   int
+}
+
+// reports are the subscriptions that wait to be received, in their order. The inbox of the peer that each is about has a message for
+// each, so that peers take turns and each is charged for its own; but those inboxes do not keep the order between peers.
+type reports struct {
+	mu   sync.Mutex
+	list []report
+	head int // of those that wait
+}
+
+type report struct {
+	m Message
+	p *pipe
+}
+
+func (r *reports) push(one report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.head > len(r.list)/2 { // make the places of those that were received ready for use again
+		left := copy(r.list, r.list[r.head:])
+		clear(r.list[left:])
+		r.list, r.head = r.list[:left], 0
+	}
+	r.list = append(r.list, one)
+}
+
+// pop returns the first, which there is.
+func (r *reports) pop() report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	one := r.list[r.head]
+	r.list[r.head] = report{}
+	if r.head++; r.head == len(r.list) {
+		r.list, r.head = nil, 0
+	}
+	return one
 }
 
 var errNotManual = errors.New("needs Config.Manual, and a subscription received before")
@@ -64,21 +112,32 @@ var errNotManual = errors.New("needs Config.Manual, and a subscription received 
 // obey gives the peer whose subscription was received last what it asked for, or something else.
 func (x *xpublisher) obey(op, prefix string, cancel bool) error {
 	defer x.s.changed.wakeAll()
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.changing.Lock()
+	defer x.changing.Unlock()
+	last, heard := x.lastHeard()
 	switch {
 	case x.s.closing.Load():
 		return x.s.opError(op, "", ErrClosed)
-	case !x.manual || !x.heard:
+	case !x.manual || !heard:
 		return x.s.opError(op, "", errNotManual)
 	}
+	if last != nil {
+		x.note(last, []byte(prefix), cancel)
+	}
 	if !cancel && x.s.cfg.ManualLastValue {
-		x.only = x.last
+		x.mu.Lock()
+		x.only = last
+		x.mu.Unlock()
 	}
-	if x.last != nil {
-		x.note(x.last, []byte(prefix), cancel)
-	}
+	x.refine()
 	return nil
+}
+
+// lastHeard returns whose subscription was received last, nil if it has gone, and whether one was received at all.
+func (x *xpublisher) lastHeard() (last *pipe, heard bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.last, x.heard
 }
 
 func (x *xpublisher) publish(ctx context.Context, frames [][]byte) error {
@@ -104,12 +163,15 @@ func (x *xpublisher) sendPatiently(ctx context.Context, frames [][]byte) error {
 }
 
 func (x *xpublisher) recv(ctx context.Context) (Message, error) {
-	m, p, err := x.s.in.recv(ctx)
+	m, _, err := x.s.in.recv(ctx)
 	if err != nil {
 		return Message{}, x.s.opError("receive", "", err)
 	}
 	if b := m.Bytes(); m.Len() == 1 && len(b) > 0 && b[0] <= 1 {
-		x.hear(p)
+		m.Release() // it stands for the first of the reports, whichever that is
+		first := x.reports.pop()
+		x.hear(first.p)
+		m = first.m
 	}
 	return m, nil
 }
@@ -118,7 +180,7 @@ func (x *xpublisher) recv(ctx context.Context) (Message, error) {
 func (x *xpublisher) hear(p *pipe) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.heard, x.last = true, p; x.wishes[p] == nil {
+	if x.heard, x.last = true, p; x.peers[p] == nil {
 		x.last = nil
 	}
 }
@@ -126,9 +188,9 @@ func (x *xpublisher) hear(p *pipe) {
 // subscription reports a subscription or its end to the user, as far as the configuration asks for it.
 func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost int) {
 	defer x.s.changed.wakeAll()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.wishes[p] == nil { // nothing new for a peer that is about to be disconnected
+	x.changing.Lock()
+	defer x.changing.Unlock()
+	if x.peers[p] == nil { // nothing new for a peer that is about to be disconnected
 		return 0
 	}
 	edge := true
@@ -140,26 +202,30 @@ func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost int)
 	if edge || x.s.cfg.Verboser || (x.s.cfg.Verbose && !cancel) {
 		x.report(p, string(topic), cancel)
 	}
+	x.refine()
 	n, size := p.in.excess()
-	return cost + n*wishCost + size
+	return cost + n*subscriptionCost + size
 }
 
-// ask notes what a peer has subscribed to itself, whatever the user makes of it: it ends when the peer goes. mu is held.
+// ask notes what a peer has subscribed to itself, whatever the user makes of it: it ends when the peer goes. changing is held.
 func (x *xpublisher) ask(p *pipe, topic []byte, cancel bool) (cost int) {
-	w := x.asked[p]
-	if w == nil {
-		w = newWishes()
-		x.asked[p] = w
+	a := x.asked[p]
+	if a == nil {
+		a = &asked{topics: map[string]struct{}{}}
+		x.asked[p] = a
 	}
-	if cancel {
-		w.remove(string(topic))
-	} else {
-		w.add(string(topic))
+	switch _, ok := a.topics[string(topic)]; {
+	case ok && cancel:
+		delete(a.topics, string(topic))
+		a.cost -= len(topic) + subscriptionCost
+	case !ok && !cancel:
+		a.topics[string(topic)] = struct{}{}
+		a.cost += len(topic) + subscriptionCost
 	}
-	return w.cost
+	return a.cost
 }
 
-// report puts a subscription into the peer's inbox, in the form of a message.
+// report puts a subscription into the peer's inbox, in the form of a message. changing is held.
 func (x *xpublisher) report(p *pipe, topic string, cancel bool) {
 	b := make([]byte, 0, wire.MaxHeader+1+len(topic))
 	first := byte(1)
@@ -169,29 +235,30 @@ func (x *xpublisher) report(p *pipe, topic string, cancel bool) {
 	b = append(wire.AppendHeader(b, 0, 1+len(topic)), first)
 	b = append(b, topic...)
 	s := &slab{b: b}
-	s.refs.Store(1)
+	s.refs.Store(2) // in reports and in the inbox
+	x.reports.push(report{Message{wire: b, slab: s}, p})
 	p.in.push(segment{b: b, slab: s, n: 1})
 }
 
 // detach ends the subscriptions of a peer that is gone.
 func (x *xpublisher) detach(p *pipe) {
-	x.forget(p, func(topic string, last bool) {
-		if !x.manual && (last || x.s.cfg.Verboser) {
-			x.report(p, topic, true)
-		}
-	})
+	x.changing.Lock()
+	defer x.changing.Unlock()
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	if w := x.asked[p]; w != nil {
-		delete(x.asked, p)
-		for topic := range w.topics {
-			x.report(p, topic, true)
-		}
-	}
 	if x.last == p {
 		x.last = nil
 	}
 	if x.only == p {
 		x.only = nil
 	}
+	x.mu.Unlock()
+	var topics map[string]struct{}
+	if x.manual {
+		topics = map[string]struct{}{}
+		if a := x.asked[p]; a != nil {
+			topics = a.topics
+			delete(x.asked, p)
+		}
+	}
+	x.leave(p, topics)
 }

@@ -1,0 +1,105 @@
+package zmq
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"testing"
+)
+
+// removed waits until nothing is left of the subscriptions of peers that have gone.
+func (d *distributor) removed() {
+	for more := true; more; runtime.Gosched() {
+		d.changing.Lock()
+		more = len(d.departed) > 0 || d.removing
+		d.changing.Unlock()
+	}
+}
+
+// Whatever a peer has subscribed to, its coming and going changes one node at a time while a Send would have to wait, and no messages
+// are for it once it has gone.
+func TestPeersHoldUpNoSend(t *testing.T) {
+	t.Parallel()
+	const most = 1000 // nodes under one lock
+	for name, c := range map[string]struct {
+		n     int
+		topic func(i int) []byte
+	}{
+		"random": {20_000, func(i int) []byte { return fmt.Appendf(nil, "%08d", i*7919%100000007) }},
+		"nested": {3000, func(i int) []byte { return bytes.Repeat([]byte("a"), i+1) }},
+		"short":  {20_000, func(i int) []byte { return []byte{byte(i), byte(i >> 8)} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pub, err := NewPub(Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pub.Close()
+			d := &pub.distributor
+			lock := &countingLock{Locker: &d.mu, changes: &d.prefix.changes}
+			d.prefix.mu = lock
+			p, other := newPipe(pub.socket, "one"), newPipe(pub.socket, "other")
+			d.attach(p)
+			d.attach(other)
+			for i := range c.n {
+				d.subscription(p, c.topic(i), false)
+			}
+			d.subscription(other, c.topic(1), false)
+			if got := d.subscribers(c.topic(1)); got != 2 {
+				t.Errorf("%d subscribers, want 2", got)
+			}
+			d.detach(p)
+			for i := range 10 {
+				want := 0
+				if bytes.HasPrefix(c.topic(i), c.topic(1)) {
+					want = 1
+				}
+				if got := d.subscribers(c.topic(i)); got != want {
+					t.Errorf("when one has gone, %q has %d subscribers, want %d", c.topic(i), got, want)
+				}
+			}
+			d.attach(p) // it is back, and has subscribed to nothing yet
+			d.subscription(p, c.topic(2), false)
+			if got := d.subscribers(c.topic(0)); got != 0 {
+				t.Errorf("what a peer has subscribed to earlier finds %d", got)
+			}
+			d.removed()
+			d.subscription(other, c.topic(1), true)
+			d.subscription(p, c.topic(2), true)
+			if lock.most == 0 || lock.most > most {
+				t.Errorf("%d nodes were changed under one lock", lock.most)
+			}
+			if d.prefix.root.edges.Load() != nil || d.prefix.ended != 0 || d.sieve.prefixes != 0 || d.sieve.mesh.Load() != nil {
+				t.Error("something is left when everybody has gone")
+			}
+		})
+	}
+}
+
+// Close does not wait for the removal of subscriptions, and none begins afterwards.
+func TestCloseDuringRemoval(t *testing.T) {
+	t.Parallel()
+	pub, err := NewPub(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &pub.distributor
+	pipes := []*pipe{newPipe(pub.socket, "one"), newPipe(pub.socket, "two")}
+	for _, p := range pipes {
+		d.attach(p)
+		for i := range 20_000 {
+			d.subscription(p, fmt.Appendf(nil, "%p %d", p, i), false)
+		}
+	}
+	d.detach(pipes[0])
+	if err := pub.Close(); err != nil {
+		t.Error(err)
+	}
+	d.detach(pipes[1])
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	if d.removing {
+		t.Error("subscriptions of a closed socket are taken away")
+	}
+}
