@@ -35,6 +35,11 @@ type Options struct {
 	Topics  int    // messages begin with one of so many Topics; 0: they do not
 	Curve   *Curve // keys; nil: no encryption
 
+	// Prefixes is how many prefixes a socket, or its peer, subscribes to beside its topic.
+	Prefixes int
+	// Refusing is how many endpoints the socket is connected to at which nobody listens.
+	Refusing int
+
 	// Unbounded lifts the library's limits of what may wait to be sent and received.
 	Unbounded bool
 

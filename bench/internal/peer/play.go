@@ -44,6 +44,7 @@ func (p *player) play() error {
 	roles := map[Role]func() error{
 		Flood: p.flood, Drain: p.drain, Ask: p.ask, Echo: p.echo, Pace: p.pace, Stamp: p.stamp,
 		First: p.first, Whole: p.whole, Inproc: p.inproc, Hold: p.hold, Serve: p.serve, Idle: p.idle,
+		Tick: p.tick, Many: p.many, Knock: p.knock,
 	}
 	role, ok := roles[p.spec.Role]
 	if !ok {

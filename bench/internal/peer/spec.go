@@ -29,6 +29,9 @@ const (
 	Hold   Role = "hold"   // binds a Pub and tells its memory when asked
 	Serve  Role = "serve"  // an engine's server; tells its memory when asked
 	Idle   Role = "idle"   // many idle subscribers, of no engine
+	Tick   Role = "tick"   // publishes every millisecond; tells the longest Send when asked
+	Many   Role = "many"   // subscribes to many prefixes; result when that has taken effect
+	Knock  Role = "knock"  // connects to endpoints at which nobody listens; result after the window
 )
 
 // Spec is a peer's arguments.
@@ -45,6 +48,9 @@ type Spec struct {
 	Rate     float64       // of Pace: messages a second
 	Window   time.Duration // how long results are taken
 	Curve    *engine.Curve
+	Prefixes int  // of Many: how many it subscribes to
+	Nested   bool // each of these begins with the one before
+	Refusing int  // of Knock: how many endpoints
 
 	Unbounded bool // queues without the library's limits
 	Single    bool // each message is sent with a call of its own and received by itself
@@ -66,6 +72,9 @@ func (s Spec) Args() []string {
 		fmt.Sprintf("window=%d", s.Window.Nanoseconds()),
 		fmt.Sprintf("unbounded=%t", s.Unbounded),
 		fmt.Sprintf("single=%t", s.Single),
+		fmt.Sprintf("prefixes=%d", s.Prefixes),
+		fmt.Sprintf("nested=%t", s.Nested),
+		fmt.Sprintf("refusing=%d", s.Refusing),
 	}
 	if c := s.Curve; c != nil {
 		args = append(args, "serverpublic="+c.ServerPublic, "serversecret="+c.ServerSecret,
@@ -104,6 +113,12 @@ func (s *Spec) set(name, value string) (err error) {
 		s.Unbounded, err = strconv.ParseBool(value)
 	case "single":
 		s.Single, err = strconv.ParseBool(value)
+	case "nested":
+		s.Nested, err = strconv.ParseBool(value)
+	case "prefixes":
+		s.Prefixes, err = strconv.Atoi(value)
+	case "refusing":
+		s.Refusing, err = strconv.Atoi(value)
 	case "sockets":
 		s.Sockets, err = strconv.Atoi(value)
 	case "peers":
@@ -150,6 +165,6 @@ func (s Spec) options() engine.Options {
 	carrier, _, _ := strings.Cut(s.Endpoint, "://")
 	return engine.Options{
 		Carrier: carrier, Size: s.Size, Frames: s.Frames, Peers: s.Peers, Topics: s.Topics,
-		Curve: s.Curve, Unbounded: s.Unbounded, Single: s.Single,
+		Curve: s.Curve, Unbounded: s.Unbounded, Single: s.Single, Prefixes: s.Prefixes, Refusing: s.Refusing,
 	}
 }

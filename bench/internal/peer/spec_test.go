@@ -22,6 +22,7 @@ func TestParseSpecIsTheReverseOfArgs(t *testing.T) {
 			Role: peer.Pace, Socket: engine.Pub, Endpoint: "ipc:///tmp/x=y", Sockets: 10, Peers: 1,
 			Size: 16, Frames: 1, Topics: 10_000, Rate: 2_500_000, Unbounded: true,
 		},
+		{Role: peer.Many, Socket: engine.Sub, Sockets: 1, Peers: 1, Frames: 1, Prefixes: 7500, Nested: true, Refusing: 9},
 	} {
 		got, err := peer.ParseSpec(want.Args())
 		if err != nil {

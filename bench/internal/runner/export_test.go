@@ -11,10 +11,13 @@ func WithLimit(w Work, limit time.Duration) Work {
 	return w
 }
 
-// Fresh and FreshCurve are fresh and freshCurve.
+// These are the functions of the same names.
 var (
 	Fresh      = fresh
 	FreshCurve = freshCurve
+
+	Subscriptions = subscriptions
+	Refused       = refused
 )
 
 // Z85 is z85.

@@ -20,7 +20,7 @@ func idleMemory(ctx context.Context, tr *trial, w Work) (report.Sample, error) {
 	if tr.server != nil {
 		keeper = tr.server
 	}
-	before, err := memory(ctx, keeper)
+	before, err := ask(ctx, keeper)
 	if err != nil {
 		return nil, err
 	}
@@ -61,11 +61,6 @@ func subscribed(ctx context.Context, publisher, subscribers, keeper *proc) (idle
 	return idle, used, err
 }
 
-func memory(ctx context.Context, keeper *proc) (report.Sample, error) {
-	keeper.tell(peer.Mem)
-	return keeper.result(ctx)
-}
-
 // The memory has settled when it changed by less than settledBy from one look to the next.
 const (
 	settledBy = 0.002
@@ -82,7 +77,7 @@ func settled(ctx context.Context, keeper *proc) (report.Sample, error) {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		now, err := memory(ctx, keeper)
+		now, err := ask(ctx, keeper)
 		if err != nil {
 			return nil, err
 		}

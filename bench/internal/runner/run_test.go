@@ -54,7 +54,8 @@ func measure(t *testing.T, w runner.Work, targets []runner.Target, rounds int) r
 
 // leftToRealRuns reports whether a work would take the tests too long.
 func leftToRealRuns(name string) bool {
-	return strings.HasSuffix(name, "/100") || strings.HasPrefix(name, "fresh/") && name != "fresh/tcp/1MB"
+	return strings.HasSuffix(name, "/100") || strings.HasPrefix(name, "fresh/") && name != "fresh/tcp/1MB" ||
+		strings.HasPrefix(name, "subscriptions/") || strings.HasPrefix(name, "refused/")
 }
 
 // TestEveryWork has every engine do every work, or say that it cannot.
@@ -157,6 +158,21 @@ func TestFirstMessages(t *testing.T) {
 			}
 			if e.Name == report.Subject && run["recv_bytes"] <= 0 {
 				t.Errorf("%s, %s: nothing was allocated: %v", w.Name, e.Name, run)
+			}
+		}
+	}
+}
+
+// TestSubscriptions has few prefixes come and go, and few endpoints refuse.
+func TestSubscriptions(t *testing.T) {
+	t.Parallel()
+	for _, w := range []runner.Work{runner.Subscriptions(100, false), runner.Subscriptions(100, true), runner.Refused(3)} {
+		for _, e := range measure(t, w, targets(t), 1).Engines {
+			if len(e.Errors) > 0 {
+				t.Errorf("%s, %s: %v", w.Name, e.Name, e.Errors)
+			}
+			if main := w.Metrics[0].Name; e.Skipped == "" && len(e.Errors) == 0 && e.Runs[0][main] <= 0 {
+				t.Errorf("%s, %s: %v", w.Name, e.Name, e.Runs)
 			}
 		}
 	}

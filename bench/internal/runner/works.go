@@ -54,6 +54,9 @@ func Works(idle int) []Work {
 		freshCurve(1, 64e6),
 		freshCurve(8000, 1<<10),
 		idleSubscribers(idle),
+		subscriptions(80_000, false),
+		subscriptions(7500, true),
+		refused(900),
 	)
 }
 
@@ -268,6 +271,49 @@ func idleSubscribers(n int) Work {
 		measure: idleMemory,
 	}
 	w.sink.Sockets = n
+	return w
+}
+
+// subscriptions has a subscriber of n prefixes come and go, while the publisher goes on.
+func subscriptions(n int, nested bool) Work {
+	name, which := fmt.Sprint(n), fmt.Sprintf("%d prefixes of 8 bytes", n)
+	if nested {
+		name, which = fmt.Sprintf("nested-%d", n), fmt.Sprintf("%d prefixes, each of which begins with the one before", n)
+	}
+	w := Work{
+		Name:  "subscriptions/" + name,
+		Title: fmt.Sprintf("PUB to SUB, tcp, a subscriber of %s comes and goes", which),
+		Metrics: []report.Metric{
+			{Name: "time", Title: "until all subscriptions have taken effect", Unit: report.Microseconds, Compared: true},
+			{Name: "cpu", Title: "processor time of the publisher for that", Unit: report.Microseconds, Compared: true},
+			{Name: "worst", Title: "the longest Send meanwhile", Unit: report.Microseconds},
+			{Name: "leave_cpu", Title: "processor time of the publisher while the subscriber goes", Unit: report.Microseconds, Compared: true},
+			{Name: "leave_worst", Title: "the longest Send meanwhile", Unit: report.Microseconds, Compared: true},
+		},
+		carrier: engine.TCP,
+		source:  spec(peer.Tick, engine.Pub, small),
+		sink:    spec(peer.Many, engine.Sub, small),
+		measure: comeAndGo,
+	}
+	w.source.Topics, w.sink.Topics = 2, 2 // one that stands from the beginning, and one that comes last
+	w.source.Prefixes, w.sink.Prefixes, w.sink.Nested = n, n, nested
+	w.source.Unbounded, w.sink.Unbounded = true, true // libzmq drops subscriptions beyond the high-water mark
+	return w
+}
+
+// refused has one socket connected to n endpoints at which nobody listens.
+func refused(n int) Work {
+	w := Work{
+		Name:  fmt.Sprintf("refused/%d", n),
+		Title: fmt.Sprintf("a SUB connects to %d endpoints, tcp, at which nobody listens, for ten windows", n),
+		Metrics: []report.Metric{
+			{Name: "cpu", Title: "processor time for each second", Unit: report.Microseconds, Compared: true},
+		},
+		carrier: engine.TCP,
+		sink:    spec(peer.Knock, engine.Sub, small),
+		measure: knocking,
+	}
+	w.sink.Refusing = n
 	return w
 }
 

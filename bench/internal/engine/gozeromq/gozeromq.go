@@ -27,6 +27,9 @@ func (Engine) Open(kind engine.Kind, opt engine.Options) (engine.Socket, error) 
 	if opt.Curve != nil {
 		return nil, engine.Unsupported("no CURVE in this engine")
 	}
+	if opt.Refusing > 0 {
+		return nil, engine.Unsupported("a socket connects only while its peer listens")
+	}
 	open, ok := map[engine.Kind]func(context.Context, ...zmq4.Option) zmq4.Socket{
 		engine.Push: zmq4.NewPush, engine.Pull: zmq4.NewPull,
 		engine.Pub: zmq4.NewPub, engine.Sub: zmq4.NewSub,

@@ -49,6 +49,10 @@ func (Engine) Open(kind engine.Kind, opt engine.Options) (engine.Socket, error) 
 		return nil, engine.Unsupported("not inproc: through its server")
 	case opt.Curve != nil:
 		return nil, engine.Unsupported("no CURVE in this engine")
+	case opt.Prefixes > 0:
+		return nil, engine.Unsupported("no prefixes: subjects are matched as a whole")
+	case opt.Refusing > 0:
+		return nil, engine.Unsupported("one connection, to its server")
 	case opt.Frames > 1:
 		return nil, engine.Unsupported("no multipart messages in this engine")
 	case opt.Size > server.MAX_PAYLOAD_SIZE:

@@ -33,6 +33,12 @@ static void parse_argument(const char *arg) {
         spec.frames = atoi(value);
     else if (IS("topics"))
         spec.topics = atoi(value);
+    else if (IS("prefixes"))
+        spec.prefixes = atoi(value);
+    else if (IS("nested"))
+        spec.nested = strcmp(value, "true") == 0;
+    else if (IS("refusing"))
+        spec.refusing = atoi(value);
     else if (IS("size"))
         spec.size = (size_t)atoll(value);
     else if (IS("rate"))
@@ -101,7 +107,8 @@ static const struct {
     const char *name;
     void (*play)(void);
 } roles[] = {{"flood", flood}, {"drain", drain}, {"ask", ask},   {"echo", echo},      {"pace", pace},
-             {"stamp", stamp}, {"first", first}, {"whole", whole},     {"hold", hold},   {"inproc", inproc}, {"version", version}};
+             {"stamp", stamp}, {"first", first}, {"whole", whole},     {"hold", hold},   {"inproc", inproc}, {"version", version},
+             {"tick", tick},   {"many", many},   {"knock", knock}};
 
 int main(int argc, char **argv) {
     if (argc < 2)

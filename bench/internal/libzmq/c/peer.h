@@ -11,8 +11,8 @@
 /* What to do, from the arguments. */
 struct spec {
     const char *role, *socket, *endpoint;
-    bool bind, unbounded;
-    int sockets, frames, topics;
+    bool bind, unbounded, nested;
+    int sockets, frames, topics, prefixes, refusing;
     size_t size;
     double rate;
     int64_t window; /* nanoseconds */
@@ -36,6 +36,7 @@ void start(void *(*run)(void *), void *arg); /* a thread */
 /* sockets.c */
 enum { MARK_AT = 15, MIN_SIZE = 16, PROBE = 0, COUNT = 1, TOPIC_LEN = 11 };
 
+void *new_socket(const char *kind, bool bind);
 void *open_socket(const char *kind, bool bind, int index);
 void **open_sockets(void); /* those of the spec */
 int batch(void);           /* messages between two looks at the clock */
@@ -70,6 +71,11 @@ void drain(void);
 /* fresh.c */
 void first(void);
 void whole(void);
+
+/* subscriptions.c */
+void tick(void);
+void many(void);
+void knock(void);
 
 /* latency.c */
 void ask(void);

@@ -55,7 +55,7 @@ static int topic_of(int index) {
     return (int)((int64_t)index * spec.topics / spec.sockets);
 }
 
-void *open_socket(const char *kind, bool bind, int index) {
+void *new_socket(const char *kind, bool bind) {
     void *socket = zmq_socket(context, type_of(kind));
     if (!socket)
         fail("open a socket");
@@ -65,6 +65,11 @@ void *open_socket(const char *kind, bool bind, int index) {
         set(socket, ZMQ_SNDHWM, &(int){0}, sizeof(int));
         set(socket, ZMQ_RCVHWM, &(int){0}, sizeof(int));
     }
+    return socket;
+}
+
+void *open_socket(const char *kind, bool bind, int index) {
+    void *socket = new_socket(kind, bind);
     if (strcmp(kind, "sub") == 0)
         set_text(socket, ZMQ_SUBSCRIBE, spec.topics ? topic(topic_of(index)) : "");
     if (bind)
