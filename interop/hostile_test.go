@@ -76,7 +76,7 @@ func TestStrangersListen(t *testing.T) {
 	for kind := range partner {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			cfg := zmq.Config{HandshakeTimeout: shortHandshake, ReconnectInterval: 10 * time.Millisecond, Immediate: true}
+			cfg := zmq.Config{HandshakeTimeout: shortHandshake, ReconnectInterval: 10 * time.Millisecond, ReconnectMax: 10 * time.Millisecond, Immediate: true}
 			s := openAny(t, kind, cfg)
 			passes := honest(t, s, kind)
 			for _, attack := range []string{"a request of HTTP", "an unknown socket type", "a cut READY", "a huge frame", "nothing"} {

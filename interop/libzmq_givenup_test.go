@@ -31,7 +31,7 @@ func givenUp(t *testing.T, peerType string, trust trust, correlate bool) {
 	p := inC.start(t, append(args, "bind="+wildcard())...)
 	endpoint := p.endpoint("socket")
 	p.kill()
-	req := open(t, zmq.NewReq, zmq.Config{Relaxed: true, Correlate: correlate, Security: trust.security, ReconnectInterval: 20 * time.Millisecond})
+	req := open(t, zmq.NewReq, zmq.Config{Relaxed: true, Correlate: correlate, Security: trust.security, ReconnectInterval: 20 * time.Millisecond, ReconnectMax: 20 * time.Millisecond})
 	connect(t, req, endpoint)
 	for range 3 {
 		send(t, req, []byte("given up"))

@@ -20,7 +20,7 @@ const lives = 3
 // watched is a configuration whose events arrive at the channel.
 func watched() (zmq.Config, <-chan zmq.Event) {
 	events := make(chan zmq.Event, 1000)
-	return zmq.Config{Events: events, ReconnectInterval: 20 * time.Millisecond}, events
+	return zmq.Config{Events: events, ReconnectInterval: 20 * time.Millisecond, ReconnectMax: 20 * time.Millisecond}, events
 }
 
 // await reads events until one of the kind comes.

@@ -197,7 +197,7 @@ func TestCase_stream_timeout(t *testing.T) {
 			raw.expectEnd()
 
 			events = make(chan zmq.Event, 10)
-			connected := open(t, zmq.NewDealer, zmq.Config{HandshakeTimeout: 250 * time.Millisecond, Events: events, ReconnectInterval: quick.ReconnectInterval})
+			connected := open(t, zmq.NewDealer, zmq.Config{HandshakeTimeout: 250 * time.Millisecond, Events: events, ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax})
 			l, at := listenPeer(t, endpoint)
 			check(t, connected.Connect(at))
 			expectEvent(t, events, zmq.EventConnectDelayed)

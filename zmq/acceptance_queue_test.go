@@ -104,7 +104,7 @@ func TestCase_immediate(t *testing.T) {
 			peers(t, pull, 0)
 			nothing(t, pull)
 		}
-		front, back := open(t, zmq.NewDealer, zmq.Config{Immediate: true, ReconnectInterval: quick.ReconnectInterval}), open(t, zmq.NewDealer, zmq.Config{})
+		front, back := open(t, zmq.NewDealer, zmq.Config{Immediate: true, ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax}), open(t, zmq.NewDealer, zmq.Config{})
 		at := bind(t, back, numbered(endpoint, 2))
 		check(t, front.Connect(at))
 		send(t, back, "ping")

@@ -364,7 +364,7 @@ func TestCase_req_relaxed(t *testing.T) {
 		t.Run("without Correlate the old peer is disconnected", func(t *testing.T) {
 			events := make(chan zmq.Event, 1000)
 			req := open(t, zmq.NewReq, zmq.Config{Relaxed: true, Events: events})
-			reps := services(t, 2, req, bind(t, req, numbered(endpoint, 2)), zmq.NewRep, zmq.Config{ReconnectInterval: quick.ReconnectInterval})
+			reps := services(t, 2, req, bind(t, req, numbered(endpoint, 2)), zmq.NewRep, zmq.Config{ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax})
 			for round := range 4 {
 				send(t, req, "A", fmt.Sprint(round))
 				first := whoGot(t, reps, fmt.Sprint("A|", round))

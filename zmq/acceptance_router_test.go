@@ -272,7 +272,7 @@ func TestCase_router_handover(t *testing.T) {
 			events := make(chan zmq.Event, 100)
 			router := open(t, zmq.NewRouter, zmq.Config{Events: events})
 			at := bind(t, router, numbered(endpoint, 1))
-			one, two := open(t, zmq.NewDealer, once), open(t, zmq.NewDealer, zmq.Config{Identity: []byte("X"), ReconnectInterval: quick.ReconnectInterval, Linger: -1})
+			one, two := open(t, zmq.NewDealer, once), open(t, zmq.NewDealer, zmq.Config{Identity: []byte("X"), ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax, Linger: -1})
 			check(t, one.Connect(at))
 			send(t, one, "Hello")
 			expect(t, router, "X|Hello")

@@ -189,7 +189,7 @@ func relayForwards(t *testing.T, endpoint string, rest func()) {
 
 // connectThenBind binds twice, with a connecting socket that waits for each.
 func connectThenBind(t *testing.T, endpoint string, rest func()) {
-	push := newPush(t, zmq.Config{ReconnectInterval: time.Millisecond})
+	push := newPush(t, zmq.Config{ReconnectInterval: time.Millisecond, ReconnectMax: time.Millisecond})
 	check(t, push.Connect(endpoint))
 	for range 2 {
 		pull := newPull(t, zmq.Config{})

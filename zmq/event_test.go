@@ -86,7 +86,7 @@ func checkEvent(t *testing.T, e zmq.Event, endpoint string, peer bool) {
 func TestEventsOfRetries(t *testing.T) {
 	t.Parallel()
 	events := make(chan zmq.Event, 100)
-	push := newPush(t, zmq.Config{Events: events, ReconnectInterval: time.Millisecond})
+	push := newPush(t, zmq.Config{Events: events, ReconnectInterval: time.Millisecond, ReconnectMax: time.Millisecond})
 	nobody := closedEndpoint(t)
 	check(t, push.Connect(nobody))
 	expectEvent(t, events, zmq.EventConnectDelayed)

@@ -16,7 +16,7 @@ func relaxed(t *testing.T, test func(t *testing.T, cfg zmq.Config)) {
 	for _, correlate := range []bool{true, false} {
 		t.Run(fmt.Sprintf("Correlate=%v", correlate), func(t *testing.T) {
 			t.Parallel()
-			test(t, zmq.Config{Relaxed: true, Correlate: correlate, ReconnectInterval: quick.ReconnectInterval})
+			test(t, zmq.Config{Relaxed: true, Correlate: correlate, ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax})
 		})
 	}
 }
@@ -327,7 +327,7 @@ func TestReplyDoesNotOutliveItsConnection(t *testing.T) {
 			t.Run(name+" to "+kind, func(t *testing.T) {
 				t.Parallel()
 				listener := listenRaw(t)
-				server := open(t, newSocket, zmq.Config{ReconnectInterval: quick.ReconnectInterval, MaxMessageSize: -1})
+				server := open(t, newSocket, zmq.Config{ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax, MaxMessageSize: -1})
 				check(t, server.Connect(listener.endpoint()))
 				early := listener.accept().greet(kind, 1)
 				early.write(message("", "early"))
@@ -370,7 +370,7 @@ func TestLostRequestIsNotSent(t *testing.T) {
 		t.Run(fmt.Sprintf("partly written, Immediate=%v", immediate), func(t *testing.T) {
 			t.Parallel()
 			listener := listenRaw(t)
-			req := open(t, zmq.NewReq, zmq.Config{ReconnectInterval: quick.ReconnectInterval, Immediate: immediate})
+			req := open(t, zmq.NewReq, zmq.Config{ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax, Immediate: immediate})
 			check(t, req.Connect(listener.endpoint()))
 			peer := listener.accept().greet("REP", 1)
 			send(t, req, huge)
@@ -395,7 +395,7 @@ func TestLostRequestIsNotSent(t *testing.T) {
 	t.Run("disconnected before the peer came", func(t *testing.T) {
 		t.Parallel()
 		listener := listenRaw(t)
-		req := open(t, zmq.NewReq, zmq.Config{Linger: 20 * time.Millisecond, ReconnectInterval: quick.ReconnectInterval})
+		req := open(t, zmq.NewReq, zmq.Config{Linger: 20 * time.Millisecond, ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax})
 		at := closedEndpoint(t)
 		check(t, req.Connect(at))
 		send(t, req, "lost")
@@ -414,7 +414,7 @@ func TestLostRequestIsNotSent(t *testing.T) {
 	t.Run("disconnected while it is sent", func(t *testing.T) {
 		t.Parallel()
 		listener := listenRaw(t)
-		req := open(t, zmq.NewReq, zmq.Config{Linger: time.Minute, ReconnectInterval: quick.ReconnectInterval})
+		req := open(t, zmq.NewReq, zmq.Config{Linger: time.Minute, ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax})
 		check(t, req.Connect(listener.endpoint()))
 		peer := listener.accept().greet("REP", 1)
 		send(t, req, huge)

@@ -374,7 +374,7 @@ func TestRequesterLooksBeforeItSends(t *testing.T) {
 		t.Parallel()
 		lost := 0
 		for range rounds {
-			req, l := must(zmq.NewReq(zmq.Config{ReconnectInterval: time.Millisecond}))(t), listenRaw(t)
+			req, l := must(zmq.NewReq(zmq.Config{ReconnectInterval: time.Millisecond, ReconnectMax: time.Millisecond}))(t), listenRaw(t)
 			closing(t, req)
 			check(t, req.Connect(l.endpoint()))
 			served(t, req, l).Close()

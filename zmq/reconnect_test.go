@@ -13,7 +13,7 @@ import (
 )
 
 // quick has sockets reconnect without making a test wait.
-var quick = zmq.Config{ReconnectInterval: 5 * time.Millisecond}
+var quick = zmq.Config{ReconnectInterval: 5 * time.Millisecond, ReconnectMax: 5 * time.Millisecond}
 
 // Publishers, subscribers, pushers and pullers that connected do so again when the connection is lost, whatever they
 // were doing, and a peer's end does not end Recv.
@@ -183,7 +183,7 @@ func TestImmediate(t *testing.T) {
 func TestImmediateTakesBack(t *testing.T) {
 	t.Parallel()
 	const n = 2 // one that is being written, and one that waits
-	push := newPush(t, zmq.Config{Immediate: true, ReconnectInterval: 5 * time.Millisecond})
+	push := newPush(t, zmq.Config{Immediate: true, ReconnectInterval: 5 * time.Millisecond, ReconnectMax: 5 * time.Millisecond})
 	l := listenRaw(t)
 	check(t, push.Connect(l.endpoint()))
 	peer := l.accept().greet("PULL", 1)

@@ -151,7 +151,7 @@ func TestRefusedByTheServerThatConnects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			events := make(chan zmq.Event, 1000)
-			router := open(t, zmq.NewRouter, zmq.Config{Security: sec.server, ReconnectInterval: quick.ReconnectInterval, Events: events})
+			router := open(t, zmq.NewRouter, zmq.Config{Security: sec.server, ReconnectInterval: quick.ReconnectInterval, ReconnectMax: quick.ReconnectMax, Events: events})
 			cfg := zmq.Config{Security: sec.client, Identity: []byte("worker")}
 			first, second := open(t, zmq.NewDealer, cfg), open(t, zmq.NewDealer, cfg)
 			check(t, router.Connect(bind(t, first, wildcard)))

@@ -136,7 +136,7 @@ func pullRestarts(t *testing.T, endpoint string) {
 	cfg := zmq.Config{RecvHWM: 20}
 	pull := must(zmq.NewPull(cfg))(t)
 	at := bind(t, pull, endpoint)
-	push := must(zmq.NewPush(zmq.Config{SendHWM: 20, ReconnectInterval: time.Millisecond, Linger: time.Minute}))(t)
+	push := must(zmq.NewPush(zmq.Config{SendHWM: 20, ReconnectInterval: time.Millisecond, ReconnectMax: time.Millisecond, Linger: time.Minute}))(t)
 	check(t, push.Connect(at))
 	l := newLoad(t, push, 500)
 	var seen rising
@@ -234,7 +234,7 @@ func TestConnectionsReset(t *testing.T) {
 
 func connectionsReset(t *testing.T, sec secured) {
 	pull := newPull(t, zmq.Config{Security: sec.server, RecvHWM: 20})
-	push := newPush(t, zmq.Config{Security: sec.client, SendHWM: 20, ReconnectInterval: time.Millisecond, Linger: time.Minute})
+	push := newPush(t, zmq.Config{Security: sec.client, SendHWM: 20, ReconnectInterval: time.Millisecond, ReconnectMax: time.Millisecond, Linger: time.Minute})
 	r := newRelay(t, bind(t, pull, wildcard))
 	check(t, push.Connect(r.Endpoint()))
 	l := newLoad(t, push, 500)

@@ -147,7 +147,7 @@ func TestSubscribeAgain(t *testing.T) {
 	t.Parallel()
 	const n = 5000
 	l := listenRaw(t)
-	sub := newSub(t, zmq.Config{SendHWM: 1, SendHWMBytes: 1, ReconnectInterval: time.Millisecond}, "twice", "twice", "gone")
+	sub := newSub(t, zmq.Config{SendHWM: 1, SendHWMBytes: 1, ReconnectInterval: time.Millisecond, ReconnectMax: time.Millisecond}, "twice", "twice", "gone")
 	for i := range n {
 		check(t, sub.Subscribe(fmt.Sprint("topic ", i)))
 	}
@@ -172,7 +172,7 @@ func TestPublisherThatDoesNotListen(t *testing.T) {
 	t.Parallel()
 	events := make(chan zmq.Event, 100)
 	l := listenRaw(t)
-	sub := newSub(t, zmq.Config{Events: events, ReconnectInterval: time.Millisecond}, "kept")
+	sub := newSub(t, zmq.Config{Events: events, ReconnectInterval: time.Millisecond, ReconnectMax: time.Millisecond}, "kept")
 	check(t, sub.Connect(l.endpoint()))
 	l.accept().greet("PUB", 1)
 	untilEvent(t, events, zmq.EventHandshakeSucceeded)
