@@ -44,17 +44,17 @@ static void subscribe(void *socket, const char *prefix, size_t size) {
 }
 
 void many(void) {
-    enum { SPREAD = 7919, DIGITS = 100000007 };
+    enum { SPREAD = 7919, DIGITS = 100000007, BROKEN = 246, LENGTHS = 10 }; /* see prefix in package peer */
     void *socket = open_sockets()[0];
-    char digits[16], *nested = malloc((size_t)spec.prefixes + 1);
-    memset(nested, 'n', (size_t)spec.prefixes);
+    char digits[16], *nested = malloc((size_t)spec.prefixes + LENGTHS);
+    memset(nested, 'n', (size_t)spec.prefixes + LENGTHS);
     receive_topic(socket, 0);
     say("ready");
     await("go");
     int64_t began = now_ns();
     for (int64_t i = 0; i < spec.prefixes; i++) {
         if (spec.nested) {
-            subscribe(socket, nested, (size_t)i + 1);
+            subscribe(socket, nested, (size_t)(i + 1 + (i + 1 >= BROKEN ? LENGTHS : 0)));
             continue;
         }
         snprintf(digits, sizeof digits, "%08d", (int)(i * SPREAD % DIGITS));
