@@ -120,19 +120,30 @@ func (t *trie[T]) appendValues(dst []T, n *node[T]) []T {
 }
 
 // matches reports whether there is a value at a prefix of topic. If the trie is being changed, or subscriptions have ended, it may
-// report true when there is none.
+// report true when there is none. It is asked for each message, so it makes no calls if there are few edges.
 func (t *trie[T]) matches(topic []byte) bool {
 	before := t.changes.Load()
-	for n := &t.root; ; {
-		if n.occupied.Load() {
-			return true
-		}
-		e := n.edgeTo(topic)
-		if e == nil {
+	n := &t.root
+	for !n.occupied.Load() {
+		all := n.edges.Load()
+		if all == nil || len(topic) == 0 {
 			return t.changes.Load() != before // a subscription may have moved up behind this walk, or down ahead of it
 		}
+		i := 0
+		if len(all.keys) <= 16 {
+			for i < len(all.keys) && all.keys[i] != topic[0] {
+				i++
+			}
+		} else {
+			i = bytes.IndexByte(all.keys, topic[0])
+		}
+		if uint(i) >= uint(len(all.list)) || !all.list[i].begins(topic) {
+			return t.changes.Load() != before
+		}
+		e := &all.list[i]
 		n, topic = e.to, topic[len(e.label):]
 	}
+	return true
 }
 
 // edgeTo returns the edge whose label begins topic, or nil.
