@@ -9,17 +9,17 @@ import (
 	"github.com/experimance/experimance-go/internal/zmtp"
 )
 
-// backoff says how long to wait before an endpoint is connected again. The wait doubles with each attempt, up to most. A completed
-// handshake resets it. A peer that accepts and hangs up, again and again, is left alone for longer too. backoff has no clock, and
-// makes nothing random.
+// backoff computes the wait before an endpoint is connected again. The wait doubles with each
+// attempt, up to most. A completed handshake resets it, to more than the first wait if connections
+// have been short. backoff has no clock and no randomness.
 type backoff struct {
 	first, most time.Duration
 	wait        time.Duration // before the next attempt
 	reset       time.Duration // the wait after the next completed handshake
 }
 
-// A connection that ends within so many first waits is short. Short ones in a row reset the wait to twice as much each time, up to the
-// same number of first waits.
+// A connection that ends within so many first waits is short. Short ones in a row reset the wait to
+// twice as much each time, up to the same number of first waits.
 const shortLife = 10
 
 // leastRefused is the shortest wait after the peer has refused us for good.
@@ -41,8 +41,9 @@ func (b *backoff) succeeded(lasted time.Duration) {
 	b.reset = times(b.reset, 2, short)
 }
 
-// next returns how long to wait now, after a connection or an attempt has ended with err. A peer that refused us with ERROR is left
-// alone for longer, since the same settings will not please it soon (RFC 37, section 3.2).
+// next returns how long to wait now, after a connection or an attempt has ended with err. The wait
+// is longer if the peer refused us with ERROR, since the same settings will be refused again (RFC
+// 37, section 3.2).
 func (b *backoff) next(err error) time.Duration {
 	wait := b.wait
 	b.wait = times(wait, 2, b.most)
@@ -61,8 +62,8 @@ func times(d, n, limit time.Duration) time.Duration {
 	return d * n
 }
 
-// spread returns a random duration between half of wait and one and a half of it, so that the peers of a socket that went away do not
-// come back all at once.
+// spread returns a random duration between half of wait and one and a half of it, so that the peers
+// of a socket that went away do not come back all at once.
 func spread(wait time.Duration) time.Duration {
 	wait = min(wait, math.MaxInt64/2)
 	return wait/2 + rand.N(wait)

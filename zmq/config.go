@@ -34,10 +34,11 @@ type Config struct {
 	// limit.
 	MaxMessageSize int64
 
-	// MaxSubscriptionBytes bounds what a PUB socket keeps of each peer's subscriptions, and the size of what it and a PUSH
-	// socket accept from a peer at all. Each subscription counts with its length and 512 bytes, which is at least what it
-	// takes. So 0, which means 64 MiB, allows some 120 000 subscriptions, or 11 000 of which each begins with the one before. A
-	// peer that goes beyond is disconnected. A negative value means no limit.
+	// MaxSubscriptionBytes bounds what a PUB socket keeps of each peer's subscriptions, and the
+	// size of what it and a PUSH socket accept from a peer at all. Each subscription counts with
+	// its length and 512 bytes, which is at least what it takes. So 0, which means 64 MiB, allows
+	// some 120 000 subscriptions, or 11 000 of which each begins with the one before. A peer that
+	// goes beyond is disconnected. A negative value means no limit.
 	MaxSubscriptionBytes int
 
 	// MaxPeers bounds how many peers may be connected to the bound tcp and ipc endpoints at once. One more is refused before its
@@ -66,15 +67,18 @@ type Config struct {
 	// 1024, a negative value no limit.
 	MaxHandshakes int
 
-	// ReconnectInterval is the wait before the first attempt to connect an endpoint again, give or take half of it at random.
-	// The wait doubles with each attempt, up to ReconnectMax. A completed handshake resets it: to ReconnectInterval, or, if
-	// connections end within ten times that, one after the other, to twice as much each time, up to ten times as much. 0 means
-	// 100 ms. A negative value means never: when an attempt fails or the connection ends, that is the same as Disconnect.
+	// ReconnectInterval is the wait before the first attempt to connect an endpoint again, give or
+	// take half of it at random. The wait doubles with each attempt, up to ReconnectMax. A
+	// completed handshake resets it: to ReconnectInterval, or, if connections end within ten times
+	// that, one after the other, to twice as much each time, up to ten times as much. 0 means 100
+	// ms. A negative value means never: when an attempt fails or the connection ends, that is the
+	// same as Disconnect.
 	ReconnectInterval time.Duration
 
-	// ReconnectMax caps the wait before an endpoint is connected again, which is random by half of it too. With the value of
-	// ReconnectInterval the interval is steady. After a peer has refused this socket for good, with an ERROR, the wait is ten
-	// times as long, as far as ReconnectMax allows, and at least a second. 0 means 5 s, or ReconnectInterval if that is longer.
+	// ReconnectMax caps the wait before an endpoint is connected again, which is random by half of
+	// it too. With the value of ReconnectInterval the interval is steady. After a peer has refused
+	// this socket for good, with an ERROR, the wait is ten times as long, as far as ReconnectMax
+	// allows, and at least a second. 0 means 5 s, or ReconnectInterval if that is longer.
 	ReconnectMax time.Duration
 
 	// Linger is how long Close, Disconnect and Unbind try to send what is queued, and wait until the systems of the peers have
@@ -224,7 +228,8 @@ func (c Config) validate() error {
 		}
 	}
 	if c.ReconnectMax > 0 && c.ReconnectMax < c.withDefaults().ReconnectInterval {
-		errs = append(errs, &ConfigError{"ReconnectMax", "is shorter than ReconnectInterval; use the same value for a steady interval"})
+		const reason = "is shorter than ReconnectInterval; use the same value for a steady interval"
+		errs = append(errs, &ConfigError{"ReconnectMax", reason})
 	}
 	if len(c.Identity) > zmtp.MaxIdentity {
 		errs = append(errs, &ConfigError{"Identity", "is longer than 255 bytes"})

@@ -69,8 +69,9 @@ type pending struct {
 	written int
 }
 
-// serveDialed runs a connection of a connecting socket from its handshake to its end. It returns the reason for the end, and how
-// long the connection was there after its handshake: 0 if that was not completed.
+// serveDialed runs a connection of a connecting socket from its handshake to its end. It returns
+// the reason for the end, and how long the connection was there after its handshake: 0 if that was
+// not completed.
 func (s *socket) serveDialed(ctx context.Context, nc net.Conn, p *pipe) (lasted time.Duration, err error) {
 	defer nc.Close()
 	c, err := s.handshake(ctx, nc, nc, p.endpoint, p)

@@ -132,8 +132,8 @@ func (d *dialer) finished() bool {
 	return d.pipe.out.finish()
 }
 
-// connect makes one connection and serves it to its end. It returns how long that was there after its handshake, 0 if the handshake
-// was not completed. The host name is resolved anew each time.
+// connect makes one connection and serves it to its end. It returns how long that was there after
+// its handshake, 0 if the handshake was not completed. The host name is resolved anew each time.
 func (d *dialer) connect() (lasted time.Duration, err error) {
 	dial := net.Dialer{Timeout: d.s.cfg.HandshakeTimeout, KeepAliveConfig: d.s.cfg.KeepAlive}
 	network, address := d.ep.address()

@@ -8,10 +8,11 @@ import (
 	"sync"
 )
 
-// distributor is the pattern that sends each message to all who want it.
+// distributor is the pattern that sends each message to every peer with a matching subscription.
 //
-// Send takes mu, and nothing that takes long is done with mu held: subscriptions change with changing held, which takes mu only for
-// one node of the trie at a time. Whatever is proportional to what a peer has subscribed to releases changing too, again and again.
+// Send takes mu. A change of subscriptions holds changing, and takes mu only for one node of the
+// trie at a time. Work that is proportional to a peer's subscriptions is done in steps, between
+// which it releases changing too.
 type distributor struct {
 	noPattern
 	s     *socket
@@ -208,8 +209,8 @@ func (d *distributor) count(r putResult) {
 	}
 }
 
-// match puts the peers that want topic into d.found, each once. mu is held. If topic has very many prefixes, it is released
-// meanwhile.
+// match puts the peers that want topic into d.found, each once. mu is held. If topic has very many
+// prefixes, it is released meanwhile.
 func (d *distributor) match(topic []byte) {
 	search := d.prefix.begin(topic)
 	d.found = d.prefix.match(d.found[:0], &search)
@@ -234,14 +235,15 @@ func (d *distributor) match(topic []byte) {
 	d.found = unique
 }
 
-// maxRestarts is how often a long search begins again because subscriptions have changed, before it makes do with what it finds.
+// maxRestarts is how often a long search begins again because subscriptions have changed. After
+// that it goes on, and may miss a subscription that was changed meanwhile.
 const maxRestarts = 10
 
 // matchOn goes on with a search that is not at its end, and lets others have mu after each step.
 func (d *distributor) matchOn(topic []byte, search *search[*pipe]) {
 	found := d.found
 	for restarts := 0; search.next != nil; {
-		d.found = nil // others have need of it meanwhile
+		d.found = nil // another Send may use it meanwhile
 		before := d.prefix.changes.Load()
 		d.mu.Unlock()
 		runtime.Gosched()
@@ -301,8 +303,9 @@ func (d *distributor) subscription(p *pipe, topic []byte, cancel bool) (cost int
 	return cost
 }
 
-// note notes a subscription or its end. It returns what the peer's subscriptions cost, and whether this one is the first to its
-// prefix, or the end of the last. changing is held; refine is to be called when the caller is done.
+// note notes a subscription or its end. It returns what the peer's subscriptions cost, and whether
+// this one is the first to its prefix, or the end of the last. changing is held; refine is to be
+// called when the caller is done.
 func (d *distributor) note(p *pipe, topic []byte, cancel bool) (cost int, edge bool) {
 	s := d.peers[p]
 	switch {
@@ -327,7 +330,8 @@ func (d *distributor) note(p *pipe, topic []byte, cancel bool) (cost int, edge b
 	return s.cost, edge
 }
 
-// remove takes a subscription away, and reports whether it was the last to its prefix. changing is held.
+// remove takes a subscription away, and reports whether it was the last to its prefix. changing is
+// held.
 func (d *distributor) remove(n *node[*pipe], s *subscriptions[*pipe]) (last bool) {
 	if last = d.prefix.take(n, s); last {
 		d.sieve.remove(n.length)
@@ -345,25 +349,28 @@ func (d *distributor) pause() {
 	d.changing.Lock()
 }
 
-// departed is a peer that has gone. Its subscriptions are in the trie, and are found no longer.
+// departed is a peer that has gone. Its subscriptions are still in the trie, but not found any
+// more.
 type departed struct {
 	p     *pipe
 	s     *subscriptions[*pipe]
-	asked map[string]struct{} // with Manual: what the peer had subscribed to itself, whose end is reported instead; else nil
+	asked map[string]struct{} // with Manual: the peer's own subscriptions, whose end is reported instead; else nil
 }
 
-// removeStep is how many subscriptions of a peer that has gone are taken away before others may make changes.
+// removeStep is how many subscriptions of a peer that has gone are taken away before others may
+// make changes.
 const removeStep = 500
 
-// detach forgets what the peer had subscribed to: it will subscribe again if it comes back.
+// detach ends the peer's subscriptions. A peer that comes back subscribes again.
 func (d *distributor) detach(p *pipe) {
 	d.changing.Lock()
 	defer d.changing.Unlock()
 	d.leave(p, nil)
 }
 
-// leave has the subscriptions of a peer found no longer, and takes them away, in a goroutine of its own if they are many. If the same
-// pipe gets a peer again meanwhile, that has subscriptions of its own. changing is held.
+// leave ends the subscriptions of a peer, so that they are not found any more, and removes them
+// from the trie; many in a goroutine. If the pipe gets a peer again meanwhile, that peer has other
+// subscriptions. changing is held.
 func (d *distributor) leave(p *pipe, asked map[string]struct{}) {
 	s := d.peers[p]
 	if s == nil {
@@ -373,7 +380,7 @@ func (d *distributor) leave(p *pipe, asked map[string]struct{}) {
 	delete(d.peers, p)
 	d.mu.Unlock()
 	d.prefix.end(s)
-	d.s.room.wakeAll() // nobody has to wait for room at this peer any more
+	d.s.room.wakeAll() // senders no longer wait for room at this peer
 	d.departed = append(d.departed, departed{p, s, asked})
 	if d.removing {
 		return
@@ -400,8 +407,8 @@ func (d *distributor) removeDeparted() {
 	d.refine()
 }
 
-// removeSome takes away some subscriptions of the peer that has gone first. It reports whether there are more of it or of others.
-// changing is held.
+// removeSome takes away some subscriptions of the peer that has gone first. It reports whether
+// there are more of it or of others. changing is held.
 func (d *distributor) removeSome() (more bool) {
 	first := &d.departed[0]
 	left := removeStep

@@ -16,8 +16,8 @@ func (d *distributor) removed() {
 	}
 }
 
-// Whatever a peer has subscribed to, its coming and going changes one node at a time while a Send would have to wait, and no messages
-// are for it once it has gone.
+// Whatever a peer has subscribed to, its coming and going changes one node at a time while a Send
+// would have to wait, and no messages are for it once it has gone.
 func TestPeersHoldUpNoSend(t *testing.T) {
 	t.Parallel()
 	const most = 1000 // nodes under one lock

@@ -23,8 +23,8 @@ func subscriptionsTo(n int, topic func(i int) string) []byte {
 
 func numberedTopic(i int) string { return fmt.Sprintf("topic %06d", i) }
 
-// A peer with many subscriptions that has gone is sent nothing from then on, and nothing is dropped for it, although it takes a while
-// until its subscriptions are taken away.
+// A peer with many subscriptions that has gone is sent nothing from then on, and nothing is dropped
+// for it, although it takes a while until its subscriptions are taken away.
 func TestManySubscriptionsGo(t *testing.T) {
 	t.Parallel()
 	const n = 5000
@@ -50,8 +50,8 @@ func TestManySubscriptionsGo(t *testing.T) {
 	}
 }
 
-// A publisher that connects keeps the place of its subscriber. When that is back, it gets what it subscribes to then, once, while its
-// earlier subscriptions are being taken away.
+// A publisher that connects keeps the place of its subscriber. When that is back, it gets what it
+// subscribes to then, once, while its earlier subscriptions are being taken away.
 func TestSubscriberComesBackDuringRemoval(t *testing.T) {
 	t.Parallel()
 	const n = 5000
@@ -78,7 +78,8 @@ func TestSubscriberComesBackDuringRemoval(t *testing.T) {
 	}
 }
 
-// A peer with many subscriptions that has gone is not among those that are found by the absence of one.
+// A peer with many subscriptions that has gone is not among those that are found by the absence of
+// one.
 func TestInvertMatchingWithoutThoseThatHaveGone(t *testing.T) {
 	t.Parallel()
 	const n = 5000
@@ -107,7 +108,8 @@ func TestInvertMatchingWithoutThoseThatHaveGone(t *testing.T) {
 	}
 }
 
-// What an XPUB reports comes in the order in which it happened: after a subscriber was away, its user knows what is subscribed to.
+// What an XPUB reports comes in the order in which it happened: after a subscriber was away, its
+// user knows what is subscribed to.
 func TestReportsAreInOrder(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]int{"few": 2, "many": 3000} {

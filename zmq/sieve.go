@@ -6,10 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// A sieve is a Bloom filter of the first bytes of prefixes, as many as the shortest of them has. It rejects most topics that nobody
-// is subscribed to, at the price of one look. Topics that pass may be wanted or not.
+// A sieve is a Bloom filter of the first bytes of prefixes, as many as the shortest of them has. It
+// rejects most topics without a subscription after one look. A topic that passes may still have
+// none.
 //
-// passes needs no lock. The rest is of whoever makes changes, one after the other.
+// passes needs no lock. The caller serializes all other calls.
 type sieve struct {
 	mesh     atomic.Pointer[mesh] // nil if there are no prefixes
 	prefixes int
@@ -56,7 +57,8 @@ func (s *sieve) passes(topic []byte) bool {
 	return m.bits[at/64].Load()>>(at%64)&1 != 0
 }
 
-// add notes a new prefix, before topics with it are to pass. refine is to be called when the caller has made its changes.
+// add notes a new prefix, before topics with it are to pass. refine is to be called when the caller
+// has made its changes.
 func (s *sieve) add(prefix []byte) {
 	s.prefixes++
 	s.lengths[min(len(prefix), sieveLength)]++
@@ -85,8 +87,8 @@ func (s *sieve) add(prefix []byte) {
 	}
 }
 
-// remove notes that a prefix of a length is gone. Its bit may stand for others, so that a new mesh is made once in a while, by
-// refine.
+// remove notes that a prefix of a length is gone. Its bit may stand for others, so that a new mesh
+// is made once in a while, by refine.
 func (s *sieve) remove(length int) {
 	s.prefixes--
 	s.lengths[min(length, sieveLength)]--
@@ -99,11 +101,12 @@ func (s *sieve) remove(length int) {
 	}
 }
 
-// refineStep is how many beginnings of prefixes are put into a new mesh before others may make changes.
+// refineStep is how many beginnings of prefixes are put into a new mesh before others may make
+// changes.
 const refineStep = 500
 
-// refine makes a new mesh of what is in the trie, if one is due and is not being made. It calls pause after each step, which lets
-// others make changes.
+// refine makes a new mesh of the prefixes in the trie, if one is due and is not being made. It
+// calls pause after each step, in which other goroutines may make changes.
 func (s *sieve) refine(all beginner, pause func()) {
 	if !s.due || s.making {
 		return
@@ -117,7 +120,8 @@ func (s *sieve) refine(all beginner, pause func()) {
 	s.making = false
 }
 
-// fill puts what is in the trie into a mesh, which it then puts into use; unless another one has become due.
+// fill puts the prefixes in the trie into a mesh and the mesh into use, unless another one becomes
+// due meanwhile.
 func (s *sieve) fill(m *mesh, all beginner, pause func()) {
 	for last := []byte(nil); s.next == m; pause() {
 		left := refineStep
@@ -157,7 +161,8 @@ func (m *mesh) add(prefix []byte) {
 	m.bits[at/64].Or(1 << (at % 64))
 }
 
-// sieveHash hashes up to sieveLength bytes. It need not withstand an attacker: where topics collide, the trie is asked.
+// sieveHash hashes up to sieveLength bytes. It need not withstand an attacker: where topics
+// collide, the trie is asked.
 func sieveHash(b []byte) uint64 {
 	var first, last uint64
 	switch n := len(b); {

@@ -95,7 +95,8 @@ func (s *sifted) check(t *rapid.T, topic string) {
 	}
 }
 
-// A mesh is made in steps. What changes in between is in it, also if a shorter prefix makes it useless, or if all are gone.
+// A mesh is made in steps. What changes in between is in it, also if a shorter prefix makes it
+// useless, or if all are gone.
 func TestSieveChangesWhileMade(t *testing.T) {
 	t.Parallel()
 	steps := 0

@@ -8,12 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// trie is a radix tree of prefixes, each with the values that are subscribed to it. All prefixes of a topic are found by one walk
-// down. Edges have runs of bytes as labels, so that the size of the tree is that of the prefixes.
+// trie is a radix tree of prefixes, each with the values that are subscribed to it. All prefixes of
+// a topic are found by one walk down. Edges have runs of bytes as labels, so that the size of the
+// tree is that of the prefixes.
 //
-// matches needs no lock. match is called with mu held. Changes are made one after the other, which the caller sees to; each takes mu
-// only for the moment in which it replaces something in one node, so that a search is never kept waiting for longer, however deep
-// the tree and however large the change. No operation is recursive over more than a few levels: peers choose the depth.
+// matches needs no lock. match is called with mu held. The caller serializes changes. A change
+// takes mu only to replace one thing in one node, so that a search waits for one node at most,
+// however deep the tree and however large the change. Peers choose the depth: no operation is
+// recursive over more than a few levels.
 type trie[T any] struct {
 	mu      sync.Locker
 	root    node[T]
@@ -21,11 +23,12 @@ type trie[T any] struct {
 	ended   int           // subscriptions whose end is noted and that are still in the trie; guarded by mu
 }
 
-// maxLabel bounds the label of an edge: what a change copies does not grow with prefixes that others chose.
+// maxLabel bounds the label of an edge: what a change copies does not grow with prefixes that
+// others chose.
 const maxLabel = 4 << 10
 
-// node is the end of a prefix, or a place where prefixes part. It stays the same as long as it is in the trie, so that
-// subscriptions can refer to it.
+// node is the end of a prefix, or a place where prefixes part. It stays the same as long as it is
+// in the trie, so that subscriptions can refer to it.
 type node[T any] struct {
 	edges    atomic.Pointer[edges[T]] // nil for a leaf
 	occupied atomic.Bool              // there are values
@@ -35,7 +38,7 @@ type node[T any] struct {
 	values []T
 	owners []*subscriptions[T] // of the values, in the same order
 
-	// Of whoever makes changes.
+	// Used by changes only.
 	parent *node[T]
 	key    byte // the first byte of the label that leads here
 }
@@ -54,7 +57,7 @@ type edge[T any] struct {
 	to    *node[T]
 }
 
-// subscriptions are all those of one value. They belong to whoever makes changes.
+// subscriptions are all those of one value. Only changes use them.
 type subscriptions[T any] struct {
 	value T
 	at    map[*node[T]]int // the nodes of the prefixes, and where in their values this one is
@@ -62,8 +65,9 @@ type subscriptions[T any] struct {
 	ended bool             // guarded by the trie's mu: no longer to be found
 }
 
-// subscriptionCost is what a subscription takes beside the bytes of its prefix, at most: two nodes (its own and one where its prefix
-// parts from others), their edges, and its places in the node and in the subscriptions.
+// subscriptionCost is what a subscription takes beside the bytes of its prefix, at most: two nodes
+// (its own and one where its prefix parts from others), their edges, and its places in the node and
+// in the subscriptions.
 const subscriptionCost = 512
 
 func newSubscriptions[T any](value T) *subscriptions[T] {
@@ -83,9 +87,9 @@ func (t *trie[T]) begin(topic []byte) search[T] { return search[T]{next: &t.root
 // searchStep is how many nodes match visits at most.
 const searchStep = 1000
 
-// match goes on with a search, and appends to dst the values of every prefix that it finds. A value that is subscribed to several
-// of them is there several times, which cannot be if only one prefix was found. mu is held. If the trie has changed since
-// the last step, the search may miss some.
+// match goes on with a search, and appends to dst the values of every prefix that it finds. A value
+// that is subscribed to several of them is there several times, which cannot be if only one prefix
+// was found. mu is held. If the trie has changed since the last step, the search may miss some.
 func (t *trie[T]) match(dst []T, s *search[T]) (found []T) {
 	n, topic := s.next, s.topic
 	for left := searchStep; n != nil && left > 0; left-- {
@@ -119,8 +123,9 @@ func (t *trie[T]) appendValues(dst []T, n *node[T]) []T {
 	return dst
 }
 
-// matches reports whether there is a value at a prefix of topic. If the trie is being changed, or subscriptions have ended, it may
-// report true when there is none. It is asked for each message, so it makes no calls if there are few edges.
+// matches reports whether there is a value at a prefix of topic. If the trie is being changed, or
+// subscriptions have ended, it may report true when there is none. It is asked for each message, so
+// it makes no calls if there are few edges.
 func (t *trie[T]) matches(topic []byte) bool {
 	before := t.changes.Load()
 	n := &t.root
@@ -183,7 +188,8 @@ func (t *trie[T]) find(prefix []byte) *node[T] {
 	return n
 }
 
-// reach returns the node of a prefix, which it makes if there is none. Such a node is to be given a value before the next change.
+// reach returns the node of a prefix, which it makes if there is none. Such a node is to be given a
+// value before the next change.
 func (t *trie[T]) reach(prefix []byte) *node[T] {
 	n := &t.root
 	for len(prefix) > 0 {
@@ -192,7 +198,8 @@ func (t *trie[T]) reach(prefix []byte) *node[T] {
 	return n
 }
 
-// descend goes from n one edge down towards prefix, makes that edge if there is none, and returns the rest of the prefix.
+// descend goes from n one edge down towards prefix, makes that edge if there is none, and returns
+// the rest of the prefix.
 func (t *trie[T]) descend(n *node[T], prefix []byte) (below *node[T], rest []byte) {
 	all := n.edges.Load()
 	i, ok := all.index(prefix[0])
@@ -210,6 +217,8 @@ func (t *trie[T]) descend(n *node[T], prefix []byte) (below *node[T], rest []byt
 		middle.edges.Store((*edges[T])(nil).insert(0, newEdge(lower, e.to)))
 		t.setEdges(n, all.replace(i, newEdge(upper, middle)))
 		e.to.parent, e.to.key = middle, lower[0]
+		t.prune(e.to) // these two may be there only because the whole label was too long to be joined
+		t.prune(n)
 		return middle, prefix[common:]
 	}
 	return e.to, prefix[common:]
@@ -219,7 +228,8 @@ func newNode[T any](parent *node[T], label []byte) *node[T] {
 	return &node[T]{parent: parent, key: label[0], length: parent.length + len(label)}
 }
 
-// put subscribes to the prefix of n, which s was not subscribed to. It reports whether it is the first to do so.
+// put subscribes s to the prefix of n. The caller has checked that it is not subscribed yet. put
+// reports whether the prefix had no value before.
 func (t *trie[T]) put(n *node[T], s *subscriptions[T]) (first bool) {
 	s.at[n] = len(n.values)
 	s.cost += n.length + subscriptionCost
@@ -230,7 +240,8 @@ func (t *trie[T]) put(n *node[T], s *subscriptions[T]) (first bool) {
 	return len(n.values) == 1
 }
 
-// take undoes put. It reports whether nobody is subscribed to the prefix any more; then n is no longer part of the trie.
+// take undoes put. It reports whether the prefix has no values any more; then n is no longer part
+// of the trie.
 func (t *trie[T]) take(n *node[T], s *subscriptions[T]) (last bool) {
 	i, end := s.at[n], len(n.values)-1
 	delete(s.at, n)
@@ -265,7 +276,8 @@ func shorten[E any](list []E) []E {
 	return list
 }
 
-// end has match no longer find s, whose prefixes are to be taken one by one. forget is to be called when that is done.
+// end has match no longer find s, whose prefixes are to be taken one by one. forget is to be called
+// when that is done.
 func (t *trie[T]) end(s *subscriptions[T]) {
 	t.lock()
 	s.ended = true
@@ -280,7 +292,8 @@ func (t *trie[T]) forget() {
 	t.mu.Unlock()
 }
 
-// prune takes n away if it has no values and does not part prefixes, and then what that leaves useless above.
+// prune removes n if it has no values and does not part prefixes, and then each node above for which
+// that is so too.
 func (t *trie[T]) prune(n *node[T]) {
 	for n != &t.root && len(n.values) == 0 {
 		below, up := n.edges.Load(), n.parent
@@ -312,14 +325,15 @@ func (n *node[T]) prefix() []byte {
 	return p
 }
 
-// beginnings yields the first bytes of the prefixes, at most so many of each, in order and each once, in memory that is used
-// again. It yields those only that come after the given one, unless that is nil. It reports false if yield did, and stops then.
+// beginnings yields the first bytes of the prefixes, at most so many of each, in order and each
+// once, in memory that is used again. It yields those only that come after the given one, unless
+// that is nil. It reports false if yield did, and stops then.
 func (t *trie[T]) beginnings(after []byte, most int, yield func([]byte) bool) bool {
 	return t.root.beginnings(make([]byte, 0, most), after, most, yield)
 }
 
-// beginnings is that of trie for the prefixes at and below n. here is that of n, or its first bytes. A level down is a byte or
-// more, so that it calls itself no deeper than most.
+// beginnings is that of trie for the prefixes at and below n. here is that of n, or its first
+// bytes. A level down is a byte or more, so that it calls itself no deeper than most.
 func (n *node[T]) beginnings(here, after []byte, most int, yield func([]byte) bool) bool {
 	switch {
 	case after == nil || bytes.Compare(here, after) > 0:
@@ -375,7 +389,8 @@ func newEdges[T any](n int) *edges[T] {
 	return all
 }
 
-// index returns where the edge is whose label begins with a byte, or where it would be.
+// index returns the index of the edge whose label begins with a byte, or the index at which to
+// insert it.
 func (all *edges[T]) index(key byte) (i int, ok bool) {
 	if all == nil {
 		return 0, false

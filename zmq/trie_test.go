@@ -55,7 +55,8 @@ func (t *testTrie) subs(v int) *subscriptions[int] {
 	return t.of[v]
 }
 
-// add subscribes v to prefix. It reports whether it was not subscribed yet, and whether it is the first.
+// add subscribes v to prefix. It reports whether it was not subscribed yet, and whether it is the
+// first.
 func (t *testTrie) add(prefix []byte, v int) (added, first bool) {
 	n, s := t.reach(prefix), t.subs(v)
 	if _, ok := s.at[n]; ok {
@@ -224,7 +225,7 @@ func checkShape(t *rapid.T, tree *testTrie, n *node[int], prefix []byte) {
 	}
 	if up := n.parent; up != nil && len(n.values) == 0 && len(all.list) == 1 {
 		at, _ := up.edges.Load().index(n.key)
-		if len(up.edges.Load().list[at].label)+len(all.list[0].label) < 1500 { // two that are long may stay apart
+		if len(up.edges.Load().list[at].label)+len(all.list[0].label) <= maxLabel {
 			t.Fatalf("the node at %.20q is of no use", prefix)
 		}
 	}
@@ -328,8 +329,8 @@ func TestTrieLetsGo(t *testing.T) {
 	}
 }
 
-// What a change allocates does not grow with prefixes that others have chosen, nor with the depth. Not parallel: it counts what all
-// allocate.
+// What a change allocates does not grow with prefixes that others have chosen, nor with the depth.
+// Not parallel: it counts what all allocate.
 func TestTrieChangesLittle(t *testing.T) {
 	for name, c := range map[string]struct {
 		prefix []byte
@@ -365,7 +366,8 @@ func TestTrieChangesLittle(t *testing.T) {
 	}
 }
 
-// Subscriptions cost at least what they keep, whatever they look like. Not parallel: it counts what all keep.
+// Subscriptions cost at least what they keep, whatever they look like. Not parallel: it counts what
+// all keep.
 func TestSubscriptionsCostWhatTheyKeep(t *testing.T) {
 	for name, c := range map[string]struct {
 		n     int

@@ -34,8 +34,6 @@ func NewXPub(cfg Config) (*XPub, error) {
 // Send sends one message to every peer with a matching subscription, as Pub.Send does.
 func (x *XPub) Send(ctx context.Context, frames ...[]byte) error { return x.publish(ctx, frames) }
 
-// Recv returns the next subscription or message, and waits for one until ctx ends or the socket is closed. Unless
-// Config.Verbose is set, only the first subscription to each prefix is reported, and only the last end of one; the
 // subscriptions of a peer that vanishes end then too. Reports come in the order in which things happened, also those about
 // different peers; messages of XSUB peers may come before or after reports. What is not received counts against the peer's
 // Config.MaxSubscriptionBytes, as far as it goes beyond the high-water mark, and against Config.MemoryLimit, so that an XPUB of
@@ -55,7 +53,7 @@ type xpublisher struct {
 	distributor
 	manual bool
 
-	asked map[*pipe]*asked // with manual: what each peer has subscribed to itself; guarded by the distributor's changing
+	asked map[*pipe]*asked // with manual: the subscriptions that each peer has sent; guarded by the distributor's changing
 
 	// guarded by the distributor's mu
 	heard bool  // a subscription was received
@@ -65,14 +63,15 @@ type xpublisher struct {
 	reports reports
 }
 
-// asked is what a peer of an XPUB with Manual has subscribed to itself.
+// asked holds the subscriptions that a peer of an XPUB with Manual has sent.
 type asked struct {
 	topics map[string]struct{}
 	cost   int
 }
 
-// reports are the subscriptions that wait to be received, in their order. The inbox of the peer that each is about has a message for
-// each, so that peers take turns and each is charged for its own; but those inboxes do not keep the order between peers.
+// reports are the subscriptions that wait to be received, in their order. The inbox of the peer
+// that each is about has a message for each, so that peers take turns and each is charged for its
+// own; but those inboxes do not keep the order between peers.
 type reports struct {
 	mu   sync.Mutex
 	list []report
@@ -133,7 +132,8 @@ func (x *xpublisher) obey(op, prefix string, cancel bool) error {
 	return nil
 }
 
-// lastHeard returns whose subscription was received last, nil if it has gone, and whether one was received at all.
+// lastHeard returns whose subscription was received last, nil if it has gone, and whether one was
+// received at all.
 func (x *xpublisher) lastHeard() (last *pipe, heard bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -168,7 +168,7 @@ func (x *xpublisher) recv(ctx context.Context) (Message, error) {
 		return Message{}, x.s.opError("receive", "", err)
 	}
 	if b := m.Bytes(); m.Len() == 1 && len(b) > 0 && b[0] <= 1 {
-		m.Release() // it stands for the first of the reports, whichever that is
+		m.Release() // it stands for the first of the reports, which may be about another peer
 		first := x.reports.pop()
 		x.hear(first.p)
 		m = first.m
@@ -207,7 +207,8 @@ func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost int)
 	return cost + n*subscriptionCost + size
 }
 
-// ask notes what a peer has subscribed to itself, whatever the user makes of it: it ends when the peer goes. changing is held.
+// ask notes what a peer has subscribed to itself, whatever the user makes of it: it ends when the
+// peer goes. changing is held.
 func (x *xpublisher) ask(p *pipe, topic []byte, cancel bool) (cost int) {
 	a := x.asked[p]
 	if a == nil {

@@ -37,7 +37,7 @@ type Options struct {
 
 	// Prefixes is how many prefixes a socket, or its peer, subscribes to beside its topic.
 	Prefixes int
-	// Refusing is how many endpoints the socket is connected to at which nobody listens.
+	// Refusing is how many endpoints without a listener the socket is connected to.
 	Refusing int
 
 	// Unbounded lifts the library's limits of what may wait to be sent and received.

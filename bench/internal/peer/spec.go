@@ -31,7 +31,7 @@ const (
 	Idle   Role = "idle"   // many idle subscribers, of no engine
 	Tick   Role = "tick"   // publishes every millisecond; tells the longest Send when asked
 	Many   Role = "many"   // subscribes to many prefixes; result when that has taken effect
-	Knock  Role = "knock"  // connects to endpoints at which nobody listens; result after the window
+	Knock  Role = "knock"  // connects to endpoints without a listener; result after the window
 )
 
 // Spec is a peer's arguments.

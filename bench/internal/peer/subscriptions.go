@@ -13,8 +13,8 @@ import (
 // tickEvery is the time between two publications of Tick.
 const tickEvery = time.Millisecond
 
-// tick binds a publisher and sends a message on each of its topics every millisecond. At each Mem it reports the longest Send and the
-// processor time since the last report, in nanoseconds.
+// tick binds a publisher and sends a message on each of its topics every millisecond. At each Mem
+// it reports the longest Send and the processor time since the last report, in nanoseconds.
 func (p *player) tick() error {
 	s, err := p.openOne()
 	if err != nil {
@@ -48,8 +48,9 @@ func (p *player) tick() error {
 	}
 }
 
-// many subscribes to a topic and says Ready when it has received a message on it. At Go it subscribes to its prefixes and then to a
-// second topic. It reports how long it took until a message came on that, in nanoseconds.
+// many subscribes to a topic and says Ready when it has received a message on it. At Go it
+// subscribes to its prefixes and then to a second topic. It reports how long it took until a
+// message came on that, in nanoseconds.
 func (p *player) many() error {
 	s, err := p.openOne()
 	if err != nil {
@@ -88,7 +89,8 @@ func receiveTopic(s engine.Socket, i int) error {
 	}
 }
 
-// prefix returns the prefix with an index: nested ones begin each with the one before, others are eight digits.
+// prefix returns the prefix with an index: nested ones begin each with the one before, others are
+// eight digits.
 func (s Spec) prefix(i int) string {
 	const spread, digits = 7919, 100_000_007
 	const broken, lengths = 246, 10 // two peers of libzmq 4.3.4 cannot have prefixes of 246 to 255 bytes
@@ -101,8 +103,8 @@ func (s Spec) prefix(i int) string {
 	return fmt.Sprintf("%08d", i*spread%digits)
 }
 
-// knock connects one socket to many endpoints at which nobody listens, and reports the processor time for each second of its window,
-// in nanoseconds.
+// knock connects one socket to many endpoints without a listener, and reports the processor time
+// for each second of its window, in nanoseconds.
 func (p *player) knock() error {
 	s, err := p.engine.Open(p.spec.Socket, p.spec.options())
 	if err != nil {
@@ -123,7 +125,8 @@ func (p *player) knock() error {
 	return p.leave()
 }
 
-// refusing returns an endpoint of this machine at which nobody listens: port 9 of one of its many addresses.
+// refusing returns an endpoint of this machine without a listener: port 9 of one of its many
+// addresses.
 func refusing(i int) string {
 	const hosts = 250
 	return fmt.Sprintf("tcp://127.1.%d.%d:9", i/hosts, 1+i%hosts)

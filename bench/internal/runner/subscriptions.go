@@ -8,7 +8,8 @@ import (
 	"github.com/experimance/experimance-go/bench/internal/report"
 )
 
-// comeAndGo measures a publisher to which a subscriber comes, and which it leaves. Times of the sample are in microseconds.
+// comeAndGo measures a publisher to which a subscriber comes, and which it leaves. Times of the
+// sample are in microseconds.
 func comeAndGo(ctx context.Context, tr *trial, w Work) (report.Sample, error) {
 	publisher, subscriber, err := tr.pair(ctx, w.carrier, w.source, w.sink)
 	if err != nil {
@@ -55,10 +56,11 @@ func ask(ctx context.Context, p *proc) (report.Sample, error) {
 	return p.result(ctx)
 }
 
-// knockWindows is for how many windows a socket tries to connect: long enough for waits between attempts to grow.
+// knockWindows is for how many windows a socket tries to connect: long enough for waits between
+// attempts to grow.
 const knockWindows = 10
 
-// knocking measures a process that has nobody to talk to.
+// knocking measures a process whose endpoints all refuse.
 func knocking(ctx context.Context, tr *trial, w Work) (report.Sample, error) {
 	w.sink.Window *= knockWindows
 	p, err := tr.start(ctx, tr.target, w.sink)

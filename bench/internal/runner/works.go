@@ -287,7 +287,10 @@ func subscriptions(n int, nested bool) Work {
 			{Name: "time", Title: "until all subscriptions have taken effect", Unit: report.Microseconds, Compared: true},
 			{Name: "cpu", Title: "processor time of the publisher for that", Unit: report.Microseconds, Compared: true},
 			{Name: "worst", Title: "the longest Send meanwhile", Unit: report.Microseconds},
-			{Name: "leave_cpu", Title: "processor time of the publisher while the subscriber goes", Unit: report.Microseconds, Compared: true},
+			{
+				Name: "leave_cpu", Title: "processor time of the publisher while the subscriber goes",
+				Unit: report.Microseconds, Compared: true,
+			},
 			{Name: "leave_worst", Title: "the longest Send meanwhile", Unit: report.Microseconds, Compared: true},
 		},
 		carrier: engine.TCP,
@@ -301,7 +304,7 @@ func subscriptions(n int, nested bool) Work {
 	return w
 }
 
-// refused has one socket connected to n endpoints at which nobody listens.
+// refused has one socket connected to n endpoints without a listener.
 func refused(n int) Work {
 	w := Work{
 		Name:  fmt.Sprintf("refused/%d", n),
