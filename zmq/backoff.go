@@ -55,11 +55,11 @@ func (b *backoff) next(err error) time.Duration {
 }
 
 // times returns n times d, up to limit.
-func times(d, n, limit time.Duration) time.Duration {
-	if d > limit/n {
+func times(d time.Duration, n int64, limit time.Duration) time.Duration {
+	if int64(d) > int64(limit)/n {
 		return limit
 	}
-	return d * n
+	return time.Duration(int64(d) * n)
 }
 
 // spread returns a random duration between half of wait and one and a half of it, so that the peers
