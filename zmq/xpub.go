@@ -34,6 +34,8 @@ func NewXPub(cfg Config) (*XPub, error) {
 // Send sends one message to every peer with a matching subscription, as Pub.Send does.
 func (x *XPub) Send(ctx context.Context, frames ...[]byte) error { return x.publish(ctx, frames) }
 
+// Recv returns the next subscription or message, and waits for one until ctx ends or the socket is closed. Unless
+// Config.Verbose is set, only the first subscription to each prefix is reported, and only the last end of one; the
 // subscriptions of a peer that vanishes end then too. Reports come in the order in which things happened, also those about
 // different peers; messages of XSUB peers may come before or after reports. What is not received counts against the peer's
 // Config.MaxSubscriptionBytes, as far as it goes beyond the high-water mark, and against Config.MemoryLimit, so that an XPUB of

@@ -322,6 +322,6 @@ func refusals(ctx context.Context, o options) (*result, error) {
 		return nil, err
 	}
 	r := &result{after: f, honest: "-", note: fmt.Sprintf("%d attempts; %.0f %% of a processor", f.Tries, float64(f.Processor-before.Processor)/10/seconds)}
-	r.atMost("attempts to connect", f.Tries, 60*n) // ten a second, and some more
+	r.atMost("attempts to connect", f.Tries, 12*n) // the waits double
 	return r, nil
 }
