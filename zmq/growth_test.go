@@ -417,6 +417,7 @@ func TestGrowthOfUnwanted(t *testing.T) {
 			if taken > most {
 				t.Errorf("%d frames of %d bytes took %d bytes", len(frames), len(frames[0]), taken)
 			}
+			peer.Close()
 			check(t, push.Close())
 		}
 	})

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	runMoreInParallel()
-	debug.SetMemoryLimit(512 << 20) // the garbage of one test must not wait for that of all others
+	debug.SetMemoryLimit(1 << 30) // the garbage of one test must not wait for that of all others
 	goleak.VerifyTestMain(m)
 }
 

@@ -80,8 +80,9 @@ func (l *load) end(t *testing.T, pull *zmq.Pull, add func(m string)) (accepted i
 	if st := l.push.Stats(); st.MessagesSent != uint64(accepted) || st.Dropped != 0 {
 		t.Errorf("%d messages accepted, at the end %+v", accepted, st)
 	}
-	check(t, l.push.Close())
+	closed := inBackground(l.push.Close) // which waits for the receiver
 	untilGone(t, pull, add)
+	check(t, await(t, "the end of Close", closed))
 	return accepted
 }
 
