@@ -169,8 +169,16 @@ func (b *budget) settle() (wait bool) {
 	if total <= b.limit || b.closed.Load() {
 		return false
 	}
-	b.mu.Lock()
 	var fixed int64
+	for k := firstFixed; k < keptKinds; k++ {
+		fixed += b.sums[k].Load()
+	}
+	if fixed <= b.limit/4*3 { // nobody is to be ended
+		b.report()
+		return true
+	}
+	b.mu.Lock()
+	fixed = 0
 	all := make([]holding, 0, len(b.accounts))
 	for a := range b.accounts {
 		size := a.fixed()

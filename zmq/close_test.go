@@ -248,6 +248,26 @@ func TestCloseWaitsForPeerThatSends(t *testing.T) {
 	}
 }
 
+// A PUSH that waits for long before it connects again does so at once if it is closed with messages, since its peer may be back.
+func TestCloseConnectsAgain(t *testing.T) {
+	t.Parallel()
+	overStreams(t, func(t *testing.T, endpoint string) {
+		events := make(chan zmq.Event, 100)
+		push := newPush(t, zmq.Config{Linger: time.Minute, ReconnectInterval: time.Hour, Events: events})
+		pull := newPull(t, zmq.Config{})
+		other := bind(t, pull, endpoint) // a free endpoint
+		check(t, pull.Close())
+		check(t, push.Connect(other))
+		untilEvent(t, events, zmq.EventConnectRetried)
+		again := newPull(t, zmq.Config{})
+		bind(t, again, other)
+		send(t, push, "late")
+		closed := inBackground(push.Close)
+		expect(t, again, "late")
+		check(t, await(t, "the end of Close", closed))
+	})
+}
+
 // Close frees everybody who waits in a call, and every later call fails likewise.
 func TestCloseFreesEverybody(t *testing.T) {
 	t.Parallel()

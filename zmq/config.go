@@ -78,7 +78,8 @@ type Config struct {
 	// ReconnectMax caps the wait before an endpoint is connected again, which is random by half of
 	// it too. With the value of ReconnectInterval the interval is steady. After a peer has refused
 	// this socket for good, with an ERROR, the wait is ten times as long, as far as ReconnectMax
-	// allows, and at least a second. 0 means 5 s, or ReconnectInterval if that is longer.
+	// allows, and at least a second. Close and Disconnect with messages that wait do not wait for the
+	// next attempt. 0 means 5 s, or ReconnectInterval if that is longer.
 	ReconnectMax time.Duration
 
 	// Linger is how long Close, Disconnect and Unbind try to send what is queued, and wait until the systems of the peers have

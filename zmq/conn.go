@@ -106,6 +106,15 @@ func (h *heardConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// SyscallConn is that of the connection, whose writes end with their deadline as those of all system connections do.
+func (h *heardConn) SyscallConn() (syscall.RawConn, error) {
+	conn, ok := h.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return conn.SyscallConn()
+}
+
 // serveAccepted runs the connection of a welcome peer to its end.
 func (s *socket) serveAccepted(c *conn) {
 	_ = c.run(s.life) // the reason is in the event
@@ -309,10 +318,11 @@ func (c *conn) endReading(err error) error {
 // Before, a PING could destroy what is still with the peer's system.
 func (c *conn) isPeerGone() bool {
 	half, both := c.sys.peerEnded()
-	if c.lost.Load() || both || half && c.p.s.sink {
+	broken := c.lost.Load() && (c.sys == nil || c.sys.stream) // over ipc a peer that reads no more may still send
+	if broken || both || half && c.p.s.sink {
 		return true
 	}
-	if half {
+	if half && c.hasCommands() {
 		c.queuePing()
 	}
 	return false

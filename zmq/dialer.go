@@ -25,7 +25,7 @@ type dialer struct {
 // by, nil for its own.
 func newDialer(s *socket, ep endpoint, name string, alias []byte) *dialer {
 	d := &dialer{s: s, ep: ep, endpoint: name, pipe: newPipe(s, name), ended: make(chan struct{}), linked: make(chan *inprocLink, 1)}
-	d.pipe.dialed, d.pipe.alias = true, alias
+	d.pipe.dialed, d.pipe.alias, d.pipe.hurry = true, alias, make(chan struct{}, 1)
 	d.life, d.cancel = context.WithCancel(s.life)
 	d.tries, d.cease = context.WithCancel(d.life)
 	if s.cfg.Immediate {
@@ -89,10 +89,26 @@ func (d *dialer) keepStream() {
 			return
 		}
 		s.emit(EventConnectRetried, d.endpoint, "", err)
-		if !pause(d.tries, spread(waits.next(err))) && d.life.Err() != nil {
+		if !d.pause(&waits, err) && d.life.Err() != nil {
 			return
 		}
 	}
+}
+
+// pause waits before the next attempt. A pipe that drains has little time to find its peer: the waits are the shortest from
+// then on. pause reports false, at once, when there is to be no other attempt.
+func (d *dialer) pause(waits *backoff, err error) bool {
+	t := time.NewTimer(spread(waits.next(err)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-d.pipe.hurry:
+		waits.most = waits.first
+		waits.succeeded(0)
+	case <-d.tries.Done():
+		return false
+	}
+	return true
 }
 
 // giveUp forgets an endpoint that is not to be connected again, as Disconnect would.

@@ -25,7 +25,7 @@ import (
 // of the same user, and of root, can connect. To admit others, change the mode after Bind, or the umask before. To keep
 // others out for certain, use a directory that only its owner may enter. The longest path has 107 bytes (103 on macOS and the
 // BSDs). A stale socket, which a dead process left at the path, is replaced; if there is any other file, the error is EADDRINUSE.
-// Several processes may try at once: one succeeds. While Bind runs there may be two more files, with ".lock" and
+// Several processes may try at once: one succeeds. While Bind runs there may be two more files, with ".zmq-lock" and
 // "~" after the path. Unbind and Close remove the socket's file, unless it is another socket's by then.
 func (s *socket) Bind(endpoint string) (resolved string, err error) {
 	ep, err := parseEndpoint(endpoint, true)

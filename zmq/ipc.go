@@ -77,7 +77,7 @@ func listenAside(ctx context.Context, lc *net.ListenConfig, name, path string) (
 		return nil, errors.ErrUnsupported
 	}
 	aside := name + asideSuffix
-	if info, err := os.Lstat(aside); err == nil && isSocket(info) { // of a process that died here
+	if info, err := os.Lstat(aside); err == nil && isSocket(info) && isStale(aside) { // of a process that died here
 		_ = os.Remove(aside) // an error shows in what follows
 	}
 	l, err := listenAt(ctx, lc, aside, path)

@@ -20,7 +20,7 @@ const lockWait = 5 * time.Second
 // locks nothing. lockPath reports false if the file cannot be made, for want of permission for
 // instance, or if the lock could not be acquired within lockWait or before ctx ends.
 func lockPath(ctx context.Context, path string) (unlock func(), ok bool) {
-	name := path + ".lock"
+	name := path + ".zmq-lock"
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	for {

@@ -170,10 +170,10 @@ func TestIPCNeverLooksStale(t *testing.T) {
 func TestIPCAfterCrash(t *testing.T) {
 	t.Parallel()
 	needsLinks(t)
-	for _, left := range []string{"s.lock", "s~", "s.lock s~", "s.lock s s~", "s s~"} {
+	for _, left := range []string{"s.zmq-lock", "s~", "s.zmq-lock s~", "s.zmq-lock s s~", "s s~"} {
 		dir := socketDir(t)
 		for _, name := range strings.Fields(left) {
-			if path := filepath.Join(dir, name); name == "s.lock" {
+			if path := filepath.Join(dir, name); name == "s.zmq-lock" {
 				check(t, os.WriteFile(path, nil, 0o600))
 			} else {
 				leaveStale(t, path)
@@ -192,7 +192,7 @@ func TestIPCWithoutLock(t *testing.T) {
 	t.Parallel()
 	dir := socketDir(t)
 	path := filepath.Join(dir, "s")
-	check(t, os.Mkdir(path+".lock", 0o700)) // which is no file to lock
+	check(t, os.Mkdir(path+".zmq-lock", 0o700)) // which is no file to lock
 	pull := newPull(t, zmq.Config{})
 	at := bind(t, pull, "ipc://"+path)
 	check(t, pull.Unbind(at))
@@ -200,7 +200,7 @@ func TestIPCWithoutLock(t *testing.T) {
 	if _, err := pull.Bind(at); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("bound over a socket without the lock: %v", err)
 	}
-	holds(t, dir, "s", "s.lock")
+	holds(t, dir, "s", "s.zmq-lock")
 }
 
 // Names that sockets use while they bind, taken by files of others, are left alone, and do not keep
@@ -235,7 +235,7 @@ func TestIPCDirectories(t *testing.T) {
 	t.Parallel()
 	dir := socketDir(t)
 	_, err := newPull(t, zmq.Config{}).Bind("ipc://" + filepath.Join(dir, "none", "s"))
-	if !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), ".lock") {
+	if !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), ".zmq-lock") {
 		t.Errorf("no directory: %v", err)
 	}
 	if os.Getuid() == 0 {
@@ -243,7 +243,7 @@ func TestIPCDirectories(t *testing.T) {
 	}
 	check(t, os.Chmod(dir, 0o500))
 	_, err = newPull(t, zmq.Config{}).Bind("ipc://" + filepath.Join(dir, "s"))
-	if !errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), ".lock") {
+	if !errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), ".zmq-lock") {
 		t.Errorf("no permission: %v", err)
 	}
 	check(t, os.Chmod(dir, 0o700))

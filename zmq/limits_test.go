@@ -392,3 +392,34 @@ func TestLittleLeftTakesLittle(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// A subscription is taken for what it is, wherever it lies in what was read and although no memory is taken on the word of its
+// peer, since all peers make the socket keep much.
+func TestSubscriptionsNearTheLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 4 << 20
+	for minor := range byte(2) {
+		pub := newPub(t, zmq.Config{MemoryLimit: limit})
+		at := bind(t, pub, wildcard)
+		hoarder := dialRaw(t, at).greet("SUB", 1)
+		hoarder.write(wire.AppendSubscribe(nil, 1, false, make([]byte, 8*limit))[:limit*9/16])
+		eventually(t, "much is kept", func() bool { return pub.Stats().Kept > limit/2 })
+		raw := dialRaw(t, at).greet("SUB", minor)
+		for size := 15_000; size < 34_000; size += 1000 {
+			topic := make([]byte, size)
+			for i := range 8 { // each has another place
+				topic[0], topic[size-1] = byte(i), byte(size/1000)
+				raw.write(wire.AppendSubscribe(nil, minor, false, topic))
+			}
+			check(t, pub.WaitSubscribers(within(t), string(topic), 1))
+			for i := range 8 {
+				topic[0] = byte(i)
+				raw.write(wire.AppendSubscribe(nil, minor, true, topic))
+			}
+			eventually(t, "it has ended", func() bool { return pub.WaitSubscribers(ended(), string(topic), 1) != nil })
+		}
+		if st := pub.Stats(); st.Peers != 2 || st.Kept <= limit/2 {
+			t.Errorf("%+v", st)
+		}
+	}
+}

@@ -21,6 +21,8 @@ type pipe struct {
 
 	alias []byte // routing id that the user gave the peer: ROUTER
 
+	hurry chan struct{} // of capacity one: a dialed pipe drains, and its dialer is not to wait any longer; nil for others
+
 	over atomic.Bool // the endpoint was given up: there will be no further connection
 
 	mu   sync.Mutex
@@ -131,6 +133,12 @@ func (p *pipe) drain() {
 	}
 	if _, l := p.peer(); l != nil {
 		l.part()
+	}
+	if p.hurry != nil {
+		select {
+		case p.hurry <- struct{}{}:
+		default:
+		}
 	}
 }
 

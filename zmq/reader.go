@@ -91,6 +91,9 @@ func (c *conn) readLoop() error {
 	c.peer.Buffered = nil
 	defer r.close()
 	for {
+		if c.isAborted() && errors.Is(c.err, ErrKeyRemoved) {
+			return c.err // nothing more of this peer
+		}
 		if err := r.scan(); err != nil {
 			return err
 		}
@@ -225,12 +228,14 @@ func (r *reader) close() {
 	}
 }
 
-// kept returns how much memory is kept for what is not whole. The usual slab of a connection counts only while there is a
-// part of a message in it.
+// kept returns how much memory is kept for what is not whole. Of the usual slab of a connection, which each may have, counts
+// what is in it.
 func (r *reader) kept() int {
 	n := r.aside.kept
-	if size := len(r.slab.b); size > usualSlab || n > 0 || r.end > r.next {
+	if size := len(r.slab.b); size > usualSlab || n > 0 {
 		n += size
+	} else {
+		n += r.end - r.next
 	}
 	if r.sealed != nil {
 		n += r.sealed.kept()
@@ -446,8 +451,15 @@ func (r *reader) pass(n int) (bool, error) {
 	return r.message()
 }
 
-// body returns the body of the frame that ends at pos, which is the first one since next.
-func (r *reader) body() []byte { return r.slab.b[r.next+r.head : r.pos] }
+// body returns the body of the frame that ends at pos, which is the first one of what begins at next. Its beginning may have
+// been put aside.
+func (r *reader) body() []byte {
+	here := r.slab.b[r.next:r.pos]
+	if len(r.aside.parts) > 0 {
+		here = r.aside.join(make([]byte, 0, r.size()), here)
+	}
+	return here[r.head:]
+}
 
 // drop throws away what was passed of a message, unless it is received or may be a subscription.
 func (r *reader) drop() {
@@ -571,11 +583,13 @@ func (r *reader) wait(room <-chan struct{}, cond func() bool) error {
 			r.look.Reset(gap)
 			switch {
 			case r.leaving || !c.isPeerGone():
-			case c.p.in == nil || c.p.s.publishes:
+			case c.p.in == nil:
 				return io.EOF // what is left is about subscriptions
 			case a.reserve(2 * c.sys.queuedIn()):
 				r.leaving = true
 				c.p.in.readToEnd()
+			case c.p.s.publishes:
+				return io.EOF // most of what is left is about subscriptions
 			case !kept:
 				kept = true
 				c.p.s.goneKept.Add(1)

@@ -378,7 +378,7 @@ func TestSubscriptionsCostWhatTheyKeep(t *testing.T) {
 		"one chain":   {3000, func(i int) string { return strings.Repeat("a", i) }, 0},
 		"short":       {20_000, func(i int) string { return string([]byte{byte(i), byte(i >> 8)}) }, 0},
 		"two of each": {1 << 15, func(i int) string { return fmt.Sprintf("%015b", i) }, 0},
-		"of others":   {20_000, func(i int) string { return fmt.Sprintf("%x", i/2*0x9e3779b1&0xffffffff) + "0"[:i%2] }, 0},
+		"of others":   {20_000, func(i int) string { return fmt.Sprintf("%x", uint32(i/2)*0x9e3779b1) + "0"[:i%2] }, 0},
 		"one topic":   {5000, func(int) string { return "t" }, 1},
 	} {
 		tree := newTestTrie()

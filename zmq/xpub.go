@@ -96,16 +96,19 @@ func (r *reports) push(one report) {
 	r.list = append(r.list, one)
 }
 
-// pop returns the first, which there is.
-func (r *reports) pop() report {
+// pop returns the first, if there is one.
+func (r *reports) pop() (one report, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.list[r.head]
+	if r.head == len(r.list) {
+		return report{}, false
+	}
+	one = r.list[r.head]
 	r.list[r.head] = report{}
 	if r.head++; r.head == len(r.list) {
 		r.list, r.head = nil, 0
 	}
-	return one
+	return one, true
 }
 
 var errNotManual = errors.New("needs Config.Manual, and a subscription received before")
@@ -116,6 +119,9 @@ func (x *xpublisher) obey(op, prefix string, cancel bool) error {
 	x.changing.Lock()
 	defer x.changing.Unlock()
 	last, heard := x.lastHeard()
+	if x.peers[last] == nil { // it has gone meanwhile
+		last = nil
+	}
 	switch {
 	case x.s.closing.Load():
 		return x.s.opError(op, "", ErrClosed)
@@ -170,10 +176,11 @@ func (x *xpublisher) recv(ctx context.Context) (Message, error) {
 		return Message{}, x.s.opError("receive", "", err)
 	}
 	if b := m.Bytes(); m.Len() == 1 && len(b) > 0 && b[0] <= 1 {
-		m.Release() // it stands for the first of the reports, which may be about another peer
-		first := x.reports.pop()
-		x.hear(first.p)
-		m = first.m
+		if first, ok := x.reports.pop(); ok { // the message stands for it, and may be about another peer
+			m.Release()
+			x.hear(first.p)
+			m = first.m
+		}
 	}
 	return m, nil
 }
