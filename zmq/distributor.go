@@ -355,6 +355,7 @@ type departed struct {
 	p     *pipe
 	s     *subscriptions[*pipe]
 	asked map[string]struct{} // with Manual: the peer's own subscriptions, whose end is reported instead; else nil
+	kept  int64               // what counts against Config.MemoryLimit until they are removed
 }
 
 // removeStep is how many subscriptions of a peer that has gone are taken away before others may
@@ -380,8 +381,10 @@ func (d *distributor) leave(p *pipe, asked map[string]struct{}) {
 	delete(d.peers, p)
 	d.mu.Unlock()
 	d.prefix.end(s)
-	d.s.room.wakeAll() // senders no longer wait for room at this peer
-	d.departed = append(d.departed, departed{p, s, asked})
+	d.s.room.wakeAll()                                // senders no longer wait for room at this peer
+	kept := p.account.kinds[keptSubscriptions].Load() // which the account is about to forget
+	d.s.budget.add(keptSubscriptions, kept)
+	d.departed = append(d.departed, departed{p, s, asked, kept})
 	if d.removing {
 		return
 	}
@@ -431,6 +434,7 @@ func (d *distributor) removeSome() (more bool) {
 		d.ended(first.p, topic)
 	}
 	d.prefix.forget()
+	d.s.budget.add(keptSubscriptions, -first.kept)
 	d.departed[0] = departed{}
 	d.departed = d.departed[1:]
 	return len(d.departed) > 0

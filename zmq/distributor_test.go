@@ -103,3 +103,39 @@ func TestCloseDuringRemoval(t *testing.T) {
 		t.Error("subscriptions of a closed socket are taken away")
 	}
 }
+
+// Subscriptions of a peer that has gone count against the limit of memory until they are removed,
+// so that peers which subscribe and leave, again and again, cannot make them pile up unnoticed.
+func TestDepartedSubscriptionsCount(t *testing.T) {
+	t.Parallel()
+	pub, err := NewPub(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pub.Close()
+	d := &pub.distributor
+	d.changing.Lock()
+	d.removing = true // by the test
+	d.changing.Unlock()
+	p := newPipe(pub.socket, "one")
+	p.account.open()
+	d.attach(p)
+	cost := 0
+	for i := range 2*removeStep + 1 {
+		cost = d.subscription(p, fmt.Append(nil, i), false)
+		p.account.set(keptSubscriptions, cost)
+	}
+	d.detach(p)
+	p.account.close()
+	d.changing.Lock()
+	for more := true; more; more = d.removeSome() {
+		if kept := pub.Stats().Kept; kept != cost {
+			t.Errorf("%d bytes count while there are subscriptions left, want %d", kept, cost)
+		}
+	}
+	d.removing = false
+	d.changing.Unlock()
+	if kept := pub.Stats().Kept; kept != 0 {
+		t.Errorf("%d bytes count when all are removed", kept)
+	}
+}
