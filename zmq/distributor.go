@@ -16,7 +16,7 @@ import (
 type distributor struct {
 	noPattern
 	s     *socket
-	ended func(p *pipe, topic string) // of an XPUB: reports the end of a subscription of a peer that has gone; else nil
+	ended func(s *subscriptions[*pipe], topic string) // of an XPUB: reports the end of a subscription of a peer that has gone; else nil
 
 	changing sync.Mutex // comes before mu
 	sieve    sieve      // of the trie's prefixes
@@ -352,7 +352,6 @@ func (d *distributor) pause() {
 // departed is a peer that has gone. Its subscriptions are still in the trie, but not found any
 // more.
 type departed struct {
-	p     *pipe
 	s     *subscriptions[*pipe]
 	asked map[string]struct{} // with Manual: the peer's own subscriptions, whose end is reported instead; else nil
 	kept  int64               // what counts against Config.MemoryLimit until they are removed
@@ -384,7 +383,7 @@ func (d *distributor) leave(p *pipe, asked map[string]struct{}) {
 	d.s.room.wakeAll()                                // senders no longer wait for room at this peer
 	kept := p.account.kinds[keptSubscriptions].Load() // which the account is about to forget
 	d.s.budget.add(keptSubscriptions, kept)
-	d.departed = append(d.departed, departed{p, s, asked, kept})
+	d.departed = append(d.departed, departed{s, asked, kept})
 	if d.removing {
 		return
 	}
@@ -421,7 +420,7 @@ func (d *distributor) removeSome() (more bool) {
 		}
 		left--
 		if d.ended != nil && first.asked == nil && (len(n.values) == 1 || d.s.cfg.Verboser) {
-			d.ended(first.p, string(n.prefix()))
+			d.ended(first.s, string(n.prefix()))
 		}
 		d.remove(n, first.s)
 	}
@@ -431,7 +430,7 @@ func (d *distributor) removeSome() (more bool) {
 		}
 		left--
 		delete(first.asked, topic)
-		d.ended(first.p, topic)
+		d.ended(first.s, topic)
 	}
 	d.prefix.forget()
 	d.s.budget.add(keptSubscriptions, -first.kept)

@@ -139,3 +139,54 @@ func TestDepartedSubscriptionsCount(t *testing.T) {
 		t.Errorf("%d bytes count when all are removed", kept)
 	}
 }
+
+// The end of a subscription of an earlier connection, which is reported late, is not taken for one of
+// the present connection, although a connecting XPUB has the same pipe for both.
+func TestLateEndIsOfTheEarlierConnection(t *testing.T) {
+	t.Parallel()
+	xpub, err := NewXPub(Config{Manual: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer xpub.Close()
+	p := newPipe(xpub.socket, "peer")
+	next := func(want string) {
+		t.Helper()
+		m, err := xpub.Recv(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Release()
+		if got := string(m.Bytes()); got != want {
+			t.Fatalf("received %q, want %q", got, want)
+		}
+	}
+	xpub.attach(p)
+	xpub.subscription(p, []byte("a"), false)
+	next("\x01a")
+	if err := xpub.Subscribe("a"); err != nil {
+		t.Fatal(err)
+	}
+	xpub.changing.Lock()
+	xpub.removing = true // by the test, and late
+	xpub.changing.Unlock()
+	xpub.detach(p)
+	xpub.attach(p)
+	xpub.subscription(p, []byte("a"), false)
+	xpub.changing.Lock()
+	for xpub.removeSome() {
+	}
+	xpub.removing = false
+	xpub.changing.Unlock()
+	next("\x01a")
+	if err := xpub.Subscribe("a"); err != nil {
+		t.Fatal(err)
+	}
+	next("\x00a")
+	if err := xpub.Unsubscribe("a"); err != nil {
+		t.Fatal(err)
+	}
+	if n := xpub.subscribers([]byte("a")); n != 1 {
+		t.Errorf("the present connection has %d subscriptions, want 1", n)
+	}
+}

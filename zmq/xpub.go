@@ -26,7 +26,7 @@ func NewXPub(cfg Config) (*XPub, error) {
 	x := &XPub{socket: s}
 	x.distributor.init(s)
 	x.manual, x.asked = cfg.Manual || cfg.ManualLastValue, map[*pipe]*asked{}
-	x.ended = func(p *pipe, topic string) { x.report(p, topic, true) }
+	x.ended = func(s *subscriptions[*pipe], topic string) { x.report(s, topic, true) }
 	s.pat = &x.xpublisher
 	return x, nil
 }
@@ -58,9 +58,9 @@ type xpublisher struct {
 	asked map[*pipe]*asked // with manual: the subscriptions that each peer has sent; guarded by the distributor's changing
 
 	// guarded by the distributor's mu
-	heard bool  // a subscription was received
-	last  *pipe // whose subscription was received last; nil where it has gone
-	only  *pipe // with ManualLastValue: to whom alone the next message goes; nil for all
+	heard bool                  // a subscription was received
+	last  *subscriptions[*pipe] // of which one was received last
+	only  *subscriptions[*pipe] // with ManualLastValue: of the peer to which alone the next message goes; nil for all
 
 	reports reports
 }
@@ -80,9 +80,10 @@ type reports struct {
 	head int // of those that wait
 }
 
+// report is about the subscriptions of one connection: a connecting XPUB has the same pipe for the next.
 type report struct {
 	m Message
-	p *pipe
+	s *subscriptions[*pipe]
 }
 
 func (r *reports) push(one report) {
@@ -119,17 +120,17 @@ func (x *xpublisher) obey(op, prefix string, cancel bool) error {
 	x.changing.Lock()
 	defer x.changing.Unlock()
 	last, heard := x.lastHeard()
-	if x.peers[last] == nil { // it has gone meanwhile
-		last = nil
-	}
 	switch {
 	case x.s.closing.Load():
 		return x.s.opError(op, "", ErrClosed)
 	case !x.manual || !heard:
 		return x.s.opError(op, "", errNotManual)
 	}
+	if last != nil && x.peers[last.value] != last { // it has gone
+		last = nil
+	}
 	if last != nil {
-		x.note(last, []byte(prefix), cancel)
+		x.note(last.value, []byte(prefix), cancel)
 	}
 	if !cancel && x.s.cfg.ManualLastValue {
 		x.mu.Lock()
@@ -140,9 +141,8 @@ func (x *xpublisher) obey(op, prefix string, cancel bool) error {
 	return nil
 }
 
-// lastHeard returns whose subscription was received last, nil if it has gone, and whether one was
-// received at all.
-func (x *xpublisher) lastHeard() (last *pipe, heard bool) {
+// lastHeard returns of which subscriptions one was received last, and whether one was received at all.
+func (x *xpublisher) lastHeard() (last *subscriptions[*pipe], heard bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.last, x.heard
@@ -157,7 +157,7 @@ func (x *xpublisher) publish(ctx context.Context, frames [][]byte) error {
 	defer x.mu.Unlock()
 	x.match(frames[0])
 	if x.only != nil {
-		x.found = slices.DeleteFunc(x.found, func(p *pipe) bool { return p != x.only })
+		x.found = slices.DeleteFunc(x.found, func(p *pipe) bool { return p != x.only.value })
 	}
 	if err := x.distribute(frames, size); err != nil {
 		return err
@@ -178,20 +178,18 @@ func (x *xpublisher) recv(ctx context.Context) (Message, error) {
 	if b := m.Bytes(); m.Len() == 1 && len(b) > 0 && b[0] <= 1 {
 		if first, ok := x.reports.pop(); ok { // the message stands for it, and may be about another peer
 			m.Release()
-			x.hear(first.p)
+			x.hear(first.s)
 			m = first.m
 		}
 	}
 	return m, nil
 }
 
-// hear notes that a subscription of p was received.
-func (x *xpublisher) hear(p *pipe) {
+// hear notes that a report about s was received.
+func (x *xpublisher) hear(s *subscriptions[*pipe]) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.heard, x.last = true, p; x.peers[p] == nil {
-		x.last = nil
-	}
+	x.heard, x.last = true, s
 }
 
 // subscription reports a subscription or its end to the user, as far as the configuration asks for it.
@@ -199,7 +197,8 @@ func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost int)
 	defer x.s.changed.wakeAll()
 	x.changing.Lock()
 	defer x.changing.Unlock()
-	if x.peers[p] == nil { // nothing new for a peer that is about to be disconnected
+	s := x.peers[p]
+	if s == nil { // nothing new for a peer that is about to be disconnected
 		return 0
 	}
 	edge := true
@@ -209,7 +208,7 @@ func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost int)
 		cost, edge = x.note(p, topic, cancel)
 	}
 	if edge || x.s.cfg.Verboser || (x.s.cfg.Verbose && !cancel) {
-		x.report(p, string(topic), cancel)
+		x.report(s, string(topic), cancel)
 	}
 	x.refine()
 	n, size := p.in.excess()
@@ -236,7 +235,7 @@ func (x *xpublisher) ask(p *pipe, topic []byte, cancel bool) (cost int) {
 }
 
 // report puts a subscription into the peer's inbox, in the form of a message. changing is held.
-func (x *xpublisher) report(p *pipe, topic string, cancel bool) {
+func (x *xpublisher) report(subs *subscriptions[*pipe], topic string, cancel bool) {
 	b := make([]byte, 0, wire.MaxHeader+1+len(topic))
 	first := byte(1)
 	if cancel {
@@ -246,8 +245,8 @@ func (x *xpublisher) report(p *pipe, topic string, cancel bool) {
 	b = append(b, topic...)
 	s := &slab{b: b}
 	s.refs.Store(2) // in reports and in the inbox
-	x.reports.push(report{Message{wire: b, slab: s}, p})
-	p.in.push(segment{b: b, slab: s, n: 1})
+	x.reports.push(report{Message{wire: b, slab: s}, subs})
+	subs.value.in.push(segment{b: b, slab: s, n: 1})
 }
 
 // detach ends the subscriptions of a peer that is gone.
@@ -255,10 +254,7 @@ func (x *xpublisher) detach(p *pipe) {
 	x.changing.Lock()
 	defer x.changing.Unlock()
 	x.mu.Lock()
-	if x.last == p {
-		x.last = nil
-	}
-	if x.only == p {
+	if x.only != nil && x.only.value == p {
 		x.only = nil
 	}
 	x.mu.Unlock()
