@@ -287,7 +287,8 @@ func (s *socket) Close() error {
 	return s.Shutdown(ctx)
 }
 
-// Shutdown is Close with the time for sending what is queued bounded by ctx instead of Config.Linger. It returns nil also
+// Shutdown is Close with the time for sending what is queued bounded by ctx instead of Config.Linger: without an end of ctx it
+// waits for as long as a peer does not read, or goes on sending and does not end its side. It returns nil also
 // where messages were dropped: Stats tells how many. Of several calls at once, the one with the least time decides.
 func (s *socket) Shutdown(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.hurry)()

@@ -104,15 +104,11 @@ func subscriber(ctx context.Context, o options, n int, topic func(i int) string)
 func gonePeers(ctx context.Context, o options) (*result, error) {
 	const each = 1500
 	n := o.pick(1000, 200)
-	v, err := start(ctx, o.lib, setup{Kind: "PULL"})
+	v, before, err := begin(ctx, o.lib, setup{Kind: "PULL"})
 	if err != nil {
 		return nil, err
 	}
 	defer v.stop()
-	before, err := v.look()
-	if err != nil {
-		return nil, err
-	}
 	say := bytes.Repeat([]byte("\x00\x05hello"), each)
 	for range n {
 		p, err := greet(ctx, v.endpoint, "PUSH")
@@ -306,15 +302,11 @@ func refusals(ctx context.Context, o options) (*result, error) {
 	for i := range n {
 		s.Connect = append(s.Connect, fmt.Sprintf("tcp://127.0.%d.%d:%d", 1+i/250, 1+i%250, port))
 	}
-	v, err := start(ctx, o.lib, s)
+	v, before, err := begin(ctx, o.lib, s)
 	if err != nil {
 		return nil, err
 	}
 	defer v.stop()
-	before, err := v.look()
-	if err != nil {
-		return nil, err
-	}
 	const seconds = 5
 	time.Sleep(seconds * time.Second)
 	f, err := v.look()

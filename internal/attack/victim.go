@@ -61,6 +61,20 @@ type process struct {
 	endpoint string
 }
 
+// begin starts a victim and returns its figures before the attack, too.
+func begin(ctx context.Context, lib string, s setup) (*process, figures, error) {
+	v, err := start(ctx, lib, s)
+	if err != nil {
+		return nil, figures{}, err
+	}
+	before, err := v.look()
+	if err != nil {
+		v.stop()
+		return nil, figures{}, err
+	}
+	return v, before, nil
+}
+
 // start starts a victim with a socket of a library.
 func start(ctx context.Context, lib string, s setup) (*process, error) {
 	text, err := json.Marshal(s)
