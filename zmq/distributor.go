@@ -294,13 +294,13 @@ func (d *distributor) attach(p *pipe) {
 }
 
 // subscription keeps one entry for each peer and prefix, however often the peer subscribes.
-func (d *distributor) subscription(p *pipe, topic []byte, cancel bool) (cost int) {
+func (d *distributor) subscription(p *pipe, topic []byte, cancel bool) (cost, excess int) {
 	defer d.s.changed.wakeAll()
 	d.changing.Lock()
 	defer d.changing.Unlock()
 	cost, _ = d.note(p, topic, cancel)
 	d.refine()
-	return cost
+	return cost, 0
 }
 
 // note notes a subscription or its end. It returns what the peer's subscriptions cost, and whether

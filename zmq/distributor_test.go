@@ -122,7 +122,7 @@ func TestDepartedSubscriptionsCount(t *testing.T) {
 	d.attach(p)
 	cost := 0
 	for i := range 2*removeStep + 1 {
-		cost = d.subscription(p, fmt.Append(nil, i), false)
+		cost, _ = d.subscription(p, fmt.Append(nil, i), false)
 		p.account.set(keptSubscriptions, cost)
 	}
 	d.detach(p)

@@ -423,3 +423,24 @@ func TestSubscriptionsNearTheLimit(t *testing.T) {
 		}
 	}
 }
+
+// Reports that an XPUB's program has received do not count any more, also if the peer has subscribed to nothing since.
+func TestReceivedReportsDoNotCount(t *testing.T) {
+	t.Parallel()
+	const n = 200
+	xpub := open(t, zmq.NewXPub, zmq.Config{RecvHWM: 10})
+	raw := dialRaw(t, bind(t, xpub, wildcard)).greet("SUB", 1)
+	before := xpub.Stats().Kept
+	topic := func(i int) []byte { return fmt.Appendf(nil, "%04d", i) }
+	var all []byte
+	for i := range n {
+		all = wire.AppendSubscribe(all, 1, false, topic(i))
+	}
+	raw.write(all)
+	check(t, xpub.WaitSubscribers(within(t), string(topic(n-1)), 1))
+	for range n {
+		recv(t, xpub)
+	}
+	const each = 600 // a subscription is counted with its length and 512 bytes
+	eventually(t, "only subscriptions are kept", func() bool { return xpub.Stats().Kept-before < n*each })
+}

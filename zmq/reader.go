@@ -721,8 +721,8 @@ func refusal(data []byte) error {
 // subscription passes on what the peer wants, or no longer wants, as long as that is not too much.
 func (r *reader) subscription(topic []byte, cancel bool) error {
 	p := r.c.p
-	cost := p.s.pat.subscription(p, topic, cancel)
-	if cost > p.s.cfg.MaxSubscriptionBytes {
+	cost, excess := p.s.pat.subscription(p, topic, cancel)
+	if cost+excess > p.s.cfg.MaxSubscriptionBytes {
 		return ErrTooManySubscriptions
 	}
 	if a := p.account; a.set(keptSubscriptions, cost) && a.b.settle() {

@@ -86,20 +86,20 @@ type pattern interface {
 	roomMade()
 	orphans() int
 	// subscription is called for each subscription or cancellation that a peer sent. It returns what the peer's
-	// subscriptions cost, in bytes.
-	subscription(p *pipe, topic []byte, cancel bool) int
+	// subscriptions cost, in bytes, and what reports about them cost beyond the bounds of the receive queue.
+	subscription(p *pipe, topic []byte, cancel bool) (cost, excess int)
 }
 
 // noPattern has the methods that most patterns have no use for.
 type noPattern struct{}
 
-func (noPattern) open(*pipe)                           {}
-func (noPattern) admit(*pipe) error                    { return nil }
-func (noPattern) attach(*pipe)                         {}
-func (noPattern) detach(*pipe)                         {}
-func (noPattern) roomMade()                            {}
-func (noPattern) orphans() int                         { return 0 }
-func (noPattern) subscription(*pipe, []byte, bool) int { return 0 }
+func (noPattern) open(*pipe)                                          {}
+func (noPattern) admit(*pipe) error                                   { return nil }
+func (noPattern) attach(*pipe)                                        {}
+func (noPattern) detach(*pipe)                                        {}
+func (noPattern) roomMade()                                           {}
+func (noPattern) orphans() int                                        { return 0 }
+func (noPattern) subscription(*pipe, []byte, bool) (cost, excess int) { return 0, 0 }
 
 // listener is a bound endpoint, at which no peers are accepted before start.
 type listener interface {

@@ -193,13 +193,13 @@ func (x *xpublisher) hear(s *subscriptions[*pipe]) {
 }
 
 // subscription reports a subscription or its end to the user, as far as the configuration asks for it.
-func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost int) {
+func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost, excess int) {
 	defer x.s.changed.wakeAll()
 	x.changing.Lock()
 	defer x.changing.Unlock()
 	s := x.peers[p]
 	if s == nil { // nothing new for a peer that is about to be disconnected
-		return 0
+		return 0, 0
 	}
 	edge := true
 	if x.manual {
@@ -212,7 +212,7 @@ func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost int)
 	}
 	x.refine()
 	n, size := p.in.excess()
-	return cost + n*subscriptionCost + size
+	return cost, n*subscriptionCost + size
 }
 
 // ask notes what a peer has subscribed to itself, whatever the user makes of it: it ends when the
