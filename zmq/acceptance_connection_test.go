@@ -141,14 +141,18 @@ func livingPeers(t *testing.T, endpoint string) {
 // slowReceiver checks that a peer is not blamed for a silence that comes from our not reading.
 func slowReceiver(t *testing.T, endpoint string) {
 	t.Helper()
-	const n = 100
+	const (
+		n        = 100
+		interval = 10 * time.Millisecond
+		timeout  = time.Second // the messages below must come sooner, also on a busy machine
+	)
 	events := make(chan zmq.Event, 10)
-	pull := newPull(t, zmq.Config{RecvHWM: 1, HeartbeatInterval: 10 * time.Millisecond, Events: events})
+	pull := newPull(t, zmq.Config{RecvHWM: 1, HeartbeatInterval: interval, HeartbeatTimeout: timeout, Events: events})
 	raw := dialPeer(t, bind(t, pull, endpoint)).greet("PUSH", 1)
 	for i := range n {
 		raw.write(message(fmt.Sprint(i)))
 	}
-	for range 30 { // intervals, of which none was answered
+	for range 3 * timeout / interval / 2 { // no PING is answered
 		if name, _ := raw.command(); name != wire.CommandPing {
 			t.Fatalf("received %s, want PING", name)
 		}

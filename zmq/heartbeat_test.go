@@ -137,7 +137,7 @@ func TestReaderWithoutRoomAnswers(t *testing.T) {
 func TestHeartbeatsOfTheVanished(t *testing.T) {
 	t.Parallel()
 	beating := func(events chan zmq.Event) zmq.Config {
-		return zmq.Config{HeartbeatInterval: 20 * time.Millisecond, HeartbeatTimeout: 40 * time.Millisecond, Events: events}
+		return zmq.Config{HeartbeatInterval: 100 * time.Millisecond, HeartbeatTimeout: 400 * time.Millisecond, Events: events}
 	}
 	overStreams(t, func(t *testing.T, endpoint string) {
 		for _, streaming := range []bool{false, true} {

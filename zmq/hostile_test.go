@@ -150,7 +150,7 @@ func TestSilentStrangers(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			s := newSocket(t, kind, zmq.Config{HandshakeTimeout: 200 * time.Millisecond})
+			s := newSocket(t, kind, zmq.Config{HandshakeTimeout: time.Second})
 			at := bind(t, s, wildcard)
 			var silent []*rawPeer
 			for i := range 50 {
