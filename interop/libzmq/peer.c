@@ -397,6 +397,10 @@ int main(int argc, char **argv)
 		check(connect, zmq_connect(p.socket, connect));
 	printf("{\"event\": \"ready\", \"endpoints\": {\"socket\": [\"%s\"]}}\n", endpoint);
 	serve(&p, type != ZMQ_PUB && type != ZMQ_PUSH, monitor_socket);
+	if (zap.status) { /* nobody was let in: nothing is left to send, and libzmq aborts if it connects again without the handler */
+		fflush(stdout);
+		_exit(0);
+	}
 	zmq_close(p.socket);
 	if (monitor_socket)
 		zmq_close(monitor_socket);
