@@ -123,14 +123,36 @@ func TestStatesOfAWholeLife(t *testing.T) {
 
 // recorder notes events in the order in which they come.
 type recorder struct {
-	mu     sync.Mutex
-	events []string
+	mu      sync.Mutex
+	events  []string
+	waiting map[string]chan struct{} // for an event; guarded by mu
 }
 
 func (r *recorder) note(event string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, event)
+	if waiting := r.waiting[event]; waiting != nil {
+		close(waiting)
+		delete(r.waiting, event)
+	}
+}
+
+// noted waits for an event.
+func (r *recorder) noted(t testing.TB, event string) {
+	t.Helper()
+	r.mu.Lock()
+	if slices.Contains(r.events, event) {
+		r.mu.Unlock()
+		return
+	}
+	if r.waiting == nil {
+		r.waiting = map[string]chan struct{}{}
+	}
+	waiting := make(chan struct{})
+	r.waiting[event] = waiting
+	r.mu.Unlock()
+	receive(t, waiting)
 }
 
 func (r *recorder) want(t testing.TB, want ...string) {
