@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // removed waits until nothing is left of the subscriptions of peers that have gone.
@@ -189,4 +191,134 @@ func TestLateEndIsOfTheEarlierConnection(t *testing.T) {
 	if n := xpub.subscribers([]byte("a")); n != 1 {
 		t.Errorf("the present connection has %d subscriptions, want 1", n)
 	}
+}
+
+// reportModel is what an XPUB should have to receive.
+type reportModel struct {
+	x        *xpublisher
+	pipes    []*pipe
+	reports  []modelReport // in the order in which they are to be received
+	messages [][]string    // of each peer
+	sent     int           // messages in all
+}
+
+type modelReport struct {
+	p    *pipe
+	text string
+}
+
+// size returns how many messages and reports of a peer were not received, and their bytes on the wire.
+func (r *reportModel) size(i int) (n, size int) {
+	texts := r.messages[i]
+	for _, one := range r.reports {
+		if one.p == r.pipes[i] {
+			texts = append(texts[:len(texts):len(texts)], one.text)
+		}
+	}
+	for _, text := range texts {
+		size += encodedSize([][]byte{[]byte(text)})
+	}
+	return len(texts), size
+}
+
+// receive receives one message or report, if there is one.
+func (r *reportModel) receive(t *rapid.T) {
+	m, err := r.x.tryRecv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.slab == nil {
+		return
+	}
+	defer m.Release()
+	got := string(m.Bytes())
+	if m.isReport() {
+		if len(r.reports) == 0 || r.reports[0].text != got {
+			t.Fatalf("received the report %q of %+v", got, r.reports)
+		}
+		r.reports = r.reports[1:]
+		return
+	}
+	i := int(got[0] - 'a')
+	if len(r.messages[i]) == 0 || r.messages[i][0] != got {
+		t.Fatalf("received %q of %q", got, r.messages[i])
+	}
+	r.messages[i] = r.messages[i][1:]
+}
+
+// check checks what each peer is charged, and all of them together.
+func (r *reportModel) check(t *rapid.T) {
+	q := r.x.s.in
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	sum := 0
+	for i, p := range r.pipes {
+		n, size := r.size(i)
+		kept := size + n*segmentCost
+		if p.in.n != n || p.in.size != size || p.in.kept != int64(kept) {
+			t.Fatalf("peer %d is charged for %d messages of %d bytes, which take %d; want %d, %d, %d",
+				i, p.in.n, p.in.size, p.in.kept, n, size, kept)
+		}
+		sum += kept
+	}
+	if q.kept != int64(sum) {
+		t.Fatalf("%d bytes are kept in all, want %d", q.kept, sum)
+	}
+}
+
+// Whatever peers subscribe to and send, each is charged for its own reports and messages as long as they were not received, and
+// reports are received in their order.
+func TestPeersAreChargedForTheirReports(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		xpub, err := NewXPub(Config{Verboser: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer xpub.Close()
+		const peers = 3
+		r := &reportModel{x: &xpub.xpublisher, messages: make([][]string, peers)}
+		for range peers {
+			p := newPipe(xpub.socket, "peer")
+			r.x.attach(p)
+			r.pipes = append(r.pipes, p)
+		}
+		end := r.x.ended
+		r.x.ended = func(s *subscriptions[*pipe], topic string) {
+			r.reports = append(r.reports, modelReport{s.value, "\x00" + topic})
+			end(s, topic)
+		}
+		peer := rapid.IntRange(0, peers-1)
+		topics := rapid.StringOfN(rapid.RuneFrom([]rune("ab")), 0, 300, -1)
+		t.Repeat(map[string]func(*rapid.T){
+			"subscribe": func(t *rapid.T) {
+				p, topic, cancel := r.pipes[peer.Draw(t, "peer")], topics.Draw(t, "topic"), rapid.Bool().Draw(t, "cancel")
+				text := "\x01" + topic
+				if cancel {
+					text = "\x00" + topic
+				}
+				r.reports = append(r.reports, modelReport{p, text})
+				r.x.subscription(p, []byte(topic), cancel)
+			},
+			"send": func(t *rapid.T) {
+				i := peer.Draw(t, "peer")
+				text := fmt.Sprintf("%c %d", 'a'+i, r.sent)
+				r.sent++
+				r.messages[i] = append(r.messages[i], text)
+				b := appendFrames(nil, [][]byte{[]byte(text)})
+				s := &slab{b: b}
+				s.refs.Store(1)
+				r.pipes[i].in.push(segment{b: b, slab: s, n: 1})
+			},
+			"come back": func(t *rapid.T) {
+				p := r.pipes[peer.Draw(t, "peer")]
+				r.x.detach(p)
+				r.x.removed()
+				r.x.attach(p)
+			},
+			"receive":  r.receive,
+			"receive2": r.receive,
+			"":         r.check,
+		})
+	})
 }
