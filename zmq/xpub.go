@@ -110,7 +110,6 @@ var errNotManual = errors.New("needs Config.Manual, and a subscription received 
 
 // obey gives the peer whose subscription was received last what it asked for, or something else.
 func (x *xpublisher) obey(op, prefix string, cancel bool) error {
-	defer x.s.changed.wakeAll()
 	x.changing.Lock()
 	defer x.changing.Unlock()
 	last, heard := x.lastHeard()
@@ -131,7 +130,7 @@ func (x *xpublisher) obey(op, prefix string, cancel bool) error {
 		x.only = last
 		x.mu.Unlock()
 	}
-	x.refine()
+	x.noted()
 	return nil
 }
 
@@ -272,7 +271,6 @@ func (x *xpublisher) hear(s *subscriptions[*pipe]) {
 
 // subscription reports a subscription or its end to the user, as far as the configuration asks for it.
 func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost, excess int) {
-	defer x.s.changed.wakeAll()
 	x.changing.Lock()
 	defer x.changing.Unlock()
 	s := x.peers[p]
@@ -288,7 +286,7 @@ func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost, exc
 	if edge || x.s.cfg.Verboser || (x.s.cfg.Verbose && !cancel) {
 		x.report(s, string(topic), cancel)
 	}
-	x.refine()
+	x.noted()
 	n, size := p.in.excess()
 	return cost, n*subscriptionCost + size
 }
