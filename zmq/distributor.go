@@ -295,17 +295,16 @@ func (d *distributor) attach(p *pipe) {
 
 // subscription keeps one entry for each peer and prefix, however often the peer subscribes.
 func (d *distributor) subscription(p *pipe, topic []byte, cancel bool) (cost, excess int) {
-	defer d.s.changed.wakeAll()
 	d.changing.Lock()
 	defer d.changing.Unlock()
 	cost, _ = d.note(p, topic, cancel)
-	d.refine()
+	d.noted()
 	return cost, 0
 }
 
 // note notes a subscription or its end. It returns what the peer's subscriptions cost, and whether
-// this one is the first to its prefix, or the end of the last. changing is held; refine is to be
-// called when the caller is done.
+// this one is the first to its prefix, or the end of the last. changing is held. The caller calls
+// noted afterwards.
 func (d *distributor) note(p *pipe, topic []byte, cancel bool) (cost int, edge bool) {
 	s := d.peers[p]
 	switch {
@@ -339,6 +338,13 @@ func (d *distributor) remove(n *node[*pipe], s *subscriptions[*pipe]) (last bool
 	return last
 }
 
+// noted wakes the callers of WaitSubscribers, and then improves the sieve, which may take long.
+// changing is held, and released meanwhile.
+func (d *distributor) noted() {
+	d.s.changed.wakeAll()
+	d.refine()
+}
+
 // refine improves the sieve if that is due. changing is held, and released meanwhile.
 func (d *distributor) refine() { d.sieve.refine(&d.prefix, d.pause) }
 
@@ -357,9 +363,13 @@ type departed struct {
 	kept  int64               // what counts against Config.MemoryLimit until they are removed
 }
 
-// removeStep is how many subscriptions of a peer that has gone are taken away before others may
-// make changes.
-const removeStep = 500
+// removeStep is how many nodes of the trie are visited to remove subscriptions of peers that have
+// gone, before others may make changes. The last subscription of a step may take more.
+const removeStep = 1000
+
+// removeAtOnce is how many subscriptions of a peer are removed by the goroutine that notes its end.
+// That goroutine may hold locks, so there are few of them.
+const removeAtOnce = 100
 
 // detach ends the peer's subscriptions. A peer that comes back subscribes again.
 func (d *distributor) detach(p *pipe) {
@@ -369,8 +379,8 @@ func (d *distributor) detach(p *pipe) {
 }
 
 // leave ends the subscriptions of a peer, so that they are not found any more, and removes them
-// from the trie; many in a goroutine. If the pipe gets a peer again meanwhile, that peer has other
-// subscriptions. changing is held.
+// from the trie; many in a goroutine, which also improves the sieve. If the pipe gets a peer again
+// meanwhile, that peer has other subscriptions. changing is held.
 func (d *distributor) leave(p *pipe, asked map[string]struct{}) {
 	s := d.peers[p]
 	if s == nil {
@@ -380,25 +390,29 @@ func (d *distributor) leave(p *pipe, asked map[string]struct{}) {
 	delete(d.peers, p)
 	d.mu.Unlock()
 	d.prefix.end(s)
-	d.s.room.wakeAll()                                // senders no longer wait for room at this peer
+	d.s.room.wakeAll() // senders no longer wait for room at this peer
+	starts := !d.removing
+	if starts && !d.s.begin() {
+		return // the socket is closed, and forgotten as a whole
+	}
 	kept := p.account.kinds[keptSubscriptions].Load() // which the account is about to forget
 	d.s.budget.add(keptSubscriptions, kept)
 	d.departed = append(d.departed, departed{s, asked, kept})
-	if d.removing {
+	if !starts {
 		return
 	}
-	if d.removeSome() && d.s.begin() { // else the socket is closed, and forgotten as a whole
-		d.removing = true
-		go func() {
-			defer d.s.wg.Done()
-			d.removeDeparted()
-		}()
+	if len(s.at)+len(asked) <= removeAtOnce && !d.removeSome() && !d.sieve.due {
+		d.s.wg.Done()
 		return
 	}
-	d.refine()
+	d.removing = true
+	go func() {
+		defer d.s.wg.Done()
+		d.removeDeparted()
+	}()
 }
 
-// removeDeparted takes away the subscriptions of peers that have gone.
+// removeDeparted removes the subscriptions of peers that have gone, unless the socket is closed.
 func (d *distributor) removeDeparted() {
 	d.changing.Lock()
 	defer d.changing.Unlock()
@@ -406,37 +420,62 @@ func (d *distributor) removeDeparted() {
 		d.pause()
 	}
 	d.removing = false
-	d.refine()
+	if !d.s.closing.Load() {
+		d.refine()
+		return
+	}
+	for _, one := range d.departed {
+		d.s.budget.add(keptSubscriptions, -one.kept)
+	}
+	d.departed = nil
 }
 
-// removeSome takes away some subscriptions of the peer that has gone first. It reports whether
-// there are more of it or of others. changing is held.
+// removeSome removes some subscriptions of peers that have gone. It reports whether there are more.
+// changing is held.
 func (d *distributor) removeSome() (more bool) {
-	first := &d.departed[0]
-	left := removeStep
-	for n := range first.s.at {
-		if left == 0 {
+	for left := removeStep; len(d.departed) > 0; {
+		if left--; left <= 0 {
 			return true
 		}
-		left--
-		if d.ended != nil && first.asked == nil && (len(n.values) == 1 || d.s.cfg.Verboser) {
-			d.ended(first.s, string(n.prefix()))
-		}
-		d.remove(n, first.s)
-	}
-	for topic := range first.asked {
-		if left == 0 {
+		first := &d.departed[0]
+		var all bool
+		if left, all = d.removeOf(first, left); !all {
 			return true
 		}
-		left--
-		delete(first.asked, topic)
-		d.ended(first.s, topic)
+		d.prefix.forget()
+		d.s.budget.add(keptSubscriptions, -first.kept)
+		d.departed[0] = departed{}
+		d.departed = d.departed[1:]
 	}
-	d.prefix.forget()
-	d.s.budget.add(keptSubscriptions, -first.kept)
-	d.departed[0] = departed{}
-	d.departed = d.departed[1:]
-	return len(d.departed) > 0
+	return false
+}
+
+// removeOf removes subscriptions of a peer that has gone, until so many nodes have been visited: two
+// for each subscription, and each node above it if its end is reported. It returns how many nodes
+// are left, and whether all subscriptions are removed. changing is held.
+func (d *distributor) removeOf(one *departed, nodes int) (left int, all bool) {
+	left = nodes
+	for n := range one.s.at {
+		if left <= 0 {
+			return left, false
+		}
+		left -= 2 + n.length/maxLabel
+		if d.ended != nil && one.asked == nil && (len(n.values) == 1 || d.s.cfg.Verboser) {
+			prefix, depth := n.prefix()
+			left -= depth
+			d.ended(one.s, string(prefix))
+		}
+		d.remove(n, one.s)
+	}
+	for topic := range one.asked {
+		if left <= 0 {
+			return left, false
+		}
+		left -= 2 + len(topic)/maxLabel
+		delete(one.asked, topic)
+		d.ended(one.s, topic)
+	}
+	return left, true
 }
 
 // orphaned counts the messages of a subscriber that is gone.

@@ -444,3 +444,31 @@ func TestReceivedReportsDoNotCount(t *testing.T) {
 	const each = 600 // a subscription is counted with its length and 512 bytes
 	eventually(t, "only subscriptions are kept", func() bool { return xpub.Stats().Kept-before < n*each })
 }
+
+// A report of an XPUB counts with its own size until it is received, also if the program receives reports about several peers in
+// turn.
+func TestEachReportCountsUntilItIsReceived(t *testing.T) {
+	t.Parallel()
+	const n, small, large = 50, 10, 20_000
+	for _, sizes := range [][2]int{{small, large}, {large, small}} {
+		xpub := open(t, zmq.NewXPub, zmq.Config{})
+		at := bind(t, xpub, wildcard)
+		for i, size := range sizes {
+			raw := dialRaw(t, at).greet("SUB", 1)
+			raw.write(subscriptionsTo(n, func(k int) string { return fmt.Sprintf("%d%0*d", i, size-1, k) }))
+			raw.pong("subscribed")
+		}
+		received := func(size int) (kept int) {
+			for range n {
+				if m := recv(t, xpub); len(m) != 1+size {
+					t.Fatalf("received a report of %d bytes, want %d", len(m), 1+size)
+				}
+			}
+			return xpub.Stats().Kept
+		}
+		half, all := received(sizes[0]), received(sizes[1])
+		if unread := half - all; unread < n*sizes[1] || unread > n*(sizes[1]+500) {
+			t.Errorf("%d reports of %d bytes count %d bytes", n, sizes[1], unread)
+		}
+	}
+}

@@ -152,11 +152,20 @@ func LoadKeyPair(path string) (KeyPair, error) { return mechanism.LoadKeyPair(pa
 // LoadPublicKey reads the public key in a key file.
 func LoadPublicKey(path string) (PublicKey, error) { return mechanism.LoadPublicKey(path) }
 
-// LoadPublicKeys reads the public keys of all certificates in a directory, for a KeySet: those of SaveKeyPair, of CZMQ and of
-// Python's zmq.auth. Their names do not matter. A file is a certificate if it has a section "curve", or a name that ends in
-// ".key" or "_secret"; other files, and directories within, are left alone. A certificate that cannot be read or has no public
-// key is an error, which names the file and the line, and so is a directory without any certificate. Each key is returned
-// once, in the order of the files' names.
+// LoadPublicKeys reads the public keys of all certificates in a directory, for a KeySet: those of
+// SaveKeyPair, of CZMQ and of Python's zmq.auth. It returns each key once, in the order of the
+// files' names.
+//
+//   - Names that begin with ".", directories, and other files that are not regular are ignored.
+//   - A file is a certificate if its name ends in ".key" or "_secret", or if it has a section
+//     "curve" in its first 64 KiB. All other files are ignored, also if they cannot be read.
+//   - A certificate that cannot be read, is larger than 64 KiB, or has no valid public key is an
+//     error that names the file, and the line if there is one. There is one exception: a secret file
+//     that cannot be read is ignored if the public file beside it has the key.
+//
+// So give certificates names that end in ".key": otherwise one that cannot be read is ignored. A
+// directory without a certificate is an error; it names one of the ignored files that are too large
+// or cannot be read. CZMQ skips a bad certificate silently; LoadPublicKeys does not.
 func LoadPublicKeys(dir string) ([]PublicKey, error) { return mechanism.LoadPublicKeys(dir) }
 
 // EncodeZ85 returns b as Z85 text (RFC 32). The number of bytes must be a multiple of four.

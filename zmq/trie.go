@@ -314,15 +314,16 @@ func (t *trie[T]) prune(n *node[T]) {
 	}
 }
 
-// prefix returns the prefix of the node.
-func (n *node[T]) prefix() []byte {
-	p := make([]byte, n.length)
+// prefix returns the prefix of the node, and how many nodes are above it.
+func (n *node[T]) prefix() (p []byte, depth int) {
+	p = make([]byte, n.length)
 	for ; n.parent != nil; n = n.parent {
+		depth++
 		all := n.parent.edges.Load()
 		i, _ := all.index(n.key)
 		copy(p[n.parent.length:], all.list[i].label)
 	}
-	return p
+	return p, depth
 }
 
 // beginnings yields the first bytes of the prefixes, at most so many of each, in order and each

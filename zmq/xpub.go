@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 
 	"github.com/experimance/experimance-go/internal/wire"
 )
@@ -34,12 +33,14 @@ func NewXPub(cfg Config) (*XPub, error) {
 // Send sends one message to every peer with a matching subscription, as Pub.Send does.
 func (x *XPub) Send(ctx context.Context, frames ...[]byte) error { return x.publish(ctx, frames) }
 
-// Recv returns the next subscription or message, and waits for one until ctx ends or the socket is closed. Unless
-// Config.Verbose is set, only the first subscription to each prefix is reported, and only the last end of one; the
-// subscriptions of a peer that vanishes end then too. Reports come in the order in which things happened, also those about
-// different peers; messages of XSUB peers may come before or after reports. What is not received counts against the peer's
-// Config.MaxSubscriptionBytes, as far as it goes beyond the high-water mark, and against Config.MemoryLimit, so that an XPUB of
-// which nobody receives cannot be made to grow without bound. At that limit no more subscriptions are taken.
+// Recv returns the next subscription or message, and waits for one until ctx ends or the socket is
+// closed. Unless Config.Verbose is set, only the first subscription to each prefix is reported, and
+// only the last end of one; the subscriptions of a peer that vanishes end then too. Reports come in
+// the order in which things happened, also those about different peers; messages of XSUB peers may
+// come before or after reports. Until a report is received it counts for the peer that it is about:
+// against Config.MaxSubscriptionBytes as far as the peer is beyond the high-water mark, and against
+// Config.MemoryLimit. So a program that does not call Recv cannot be made to grow without bound. At
+// that limit no more subscriptions are taken.
 func (x *XPub) Recv(ctx context.Context) (Message, error) { return x.recv(ctx) }
 
 // Subscribe subscribes the peer whose subscription, or end of one, was received last to a prefix, which need not be the one
@@ -62,7 +63,7 @@ type xpublisher struct {
 	last  *subscriptions[*pipe] // of which one was received last
 	only  *subscriptions[*pipe] // with ManualLastValue: of the peer to which alone the next message goes; nil for all
 
-	reports reports
+	reports reports // guarded by the receive queue's mu
 }
 
 // asked holds the subscriptions that a peer of an XPUB with Manual has sent.
@@ -71,52 +72,44 @@ type asked struct {
 	cost   int
 }
 
-// reports are the subscriptions that wait to be received, in their order. The inbox of the peer
-// that each is about has a message for each, so that peers take turns and each is charged for its
-// own; but those inboxes do not keep the order between peers.
+// reports is the order of the reports that were not received yet: for each, the subscriptions that
+// it is about. A connecting XPUB has the same pipe for the next connection, but not the same
+// subscriptions. The report itself is in the inbox of the peer that it is about, which is charged
+// for it; those inboxes alone do not keep the order between peers. The receive queue's mu guards it.
 type reports struct {
-	mu   sync.Mutex
-	list []report
-	head int // of those that wait
+	list []*subscriptions[*pipe]
+	head int // of those that were not received
 }
 
-// report is about the subscriptions of one connection: a connecting XPUB has the same pipe for the next.
-type report struct {
-	m Message
-	s *subscriptions[*pipe]
-}
-
-func (r *reports) push(one report) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r *reports) push(s *subscriptions[*pipe]) {
 	if r.head > len(r.list)/2 { // make the places of those that were received ready for use again
 		left := copy(r.list, r.list[r.head:])
 		clear(r.list[left:])
 		r.list, r.head = r.list[:left], 0
 	}
-	r.list = append(r.list, one)
+	r.list = append(r.list, s)
 }
 
-// pop returns the first, if there is one.
-func (r *reports) pop() (one report, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// first returns what the first report is about, or nil if there is none.
+func (r *reports) first() *subscriptions[*pipe] {
 	if r.head == len(r.list) {
-		return report{}, false
+		return nil
 	}
-	one = r.list[r.head]
-	r.list[r.head] = report{}
+	return r.list[r.head]
+}
+
+// pop removes the first report, which there is.
+func (r *reports) pop() {
+	r.list[r.head] = nil
 	if r.head++; r.head == len(r.list) {
 		r.list, r.head = nil, 0
 	}
-	return one, true
 }
 
 var errNotManual = errors.New("needs Config.Manual, and a subscription received before")
 
 // obey gives the peer whose subscription was received last what it asked for, or something else.
 func (x *xpublisher) obey(op, prefix string, cancel bool) error {
-	defer x.s.changed.wakeAll()
 	x.changing.Lock()
 	defer x.changing.Unlock()
 	last, heard := x.lastHeard()
@@ -137,7 +130,7 @@ func (x *xpublisher) obey(op, prefix string, cancel bool) error {
 		x.only = last
 		x.mu.Unlock()
 	}
-	x.refine()
+	x.noted()
 	return nil
 }
 
@@ -171,18 +164,102 @@ func (x *xpublisher) sendPatiently(ctx context.Context, frames [][]byte) error {
 }
 
 func (x *xpublisher) recv(ctx context.Context) (Message, error) {
-	m, _, err := x.s.in.recv(ctx)
+	m, err := x.await(ctx)
 	if err != nil {
 		return Message{}, x.s.opError("receive", "", err)
 	}
-	if b := m.Bytes(); m.Len() == 1 && len(b) > 0 && b[0] <= 1 {
-		if first, ok := x.reports.pop(); ok { // the message stands for it, and may be about another peer
-			m.Release()
-			x.hear(first.s)
-			m = first.m
+	return m, nil
+}
+
+// await takes the next message or report, and waits for one until ctx ends or the socket is closed.
+func (x *xpublisher) await(ctx context.Context) (Message, error) {
+	if err := ctx.Err(); err != nil {
+		return Message{}, err
+	}
+	if m, err := x.tryRecv(); m.slab != nil || err != nil {
+		return m, err
+	}
+	w := x.s.in.arrived.add()
+	defer x.s.in.arrived.remove(w)
+	for {
+		if m, err := x.tryRecv(); m.slab != nil || err != nil {
+			return m, err
+		}
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			return Message{}, ctx.Err()
 		}
 	}
-	return m, nil
+}
+
+// tryRecv takes the next message or report, if there is one.
+func (x *xpublisher) tryRecv() (m Message, err error) {
+	var about *subscriptions[*pipe] // nil for a message
+	var roomy []*socket             // inproc peers that wait for the room we made
+	q := x.s.in
+	q.mu.Lock()
+	for q.cur != nil && m.slab == nil {
+		if turn := q.cur; turn.n == 0 {
+			if asked := turn.refill(); asked {
+				roomy = append(roomy, turn.source.s)
+			}
+			if turn.n == 0 {
+				q.leave(turn)
+			}
+			continue
+		}
+		m, about = x.take(q.cur)
+	}
+	if q.closed {
+		err = ErrClosed
+	}
+	more := q.cur != nil
+	q.mu.Unlock()
+	if more {
+		q.arrived.wake(1) // a wake stands for any number of messages: pass it on
+	}
+	for _, s := range roomy {
+		s.announceRoom()
+	}
+	if about != nil {
+		x.hear(about)
+	}
+	return m, err
+}
+
+// take takes a message for the inbox whose turn it is, which has one, and goes on to the next inbox.
+// If a report is first there, the first report of all is received instead, from the inbox of its own
+// peer. If a message of that peer comes before it, that message is received. The queue's mu is held.
+func (x *xpublisher) take(turn *inbox) (m Message, about *subscriptions[*pipe]) {
+	in := turn
+	if first := x.reports.first(); first != nil && turn.peek().isReport() {
+		in = first.value.in
+	}
+	m = in.pop()
+	if m.isReport() {
+		about = x.reports.first()
+		x.reports.pop()
+	}
+	x.s.in.taken(in, 1, len(m.wire))
+	if in != turn {
+		x.s.in.cur = turn.next
+	}
+	return m, about
+}
+
+// peek returns the first message of the inbox, which has one.
+func (in *inbox) peek() Message {
+	seg := &in.segs[in.head]
+	end := messageEnd(seg.b)
+	return Message{wire: seg.b[:end:end], slab: seg.slab}
+}
+
+// isReport reports whether a message that an XPUB receives is a report. A peer cannot send such a
+// message: it would be a subscription.
+func (m Message) isReport() bool {
+	b := m.Bytes()
+	return m.Len() == 1 && len(b) > 0 && b[0] <= 1
 }
 
 // hear notes that a report about s was received.
@@ -194,7 +271,6 @@ func (x *xpublisher) hear(s *subscriptions[*pipe]) {
 
 // subscription reports a subscription or its end to the user, as far as the configuration asks for it.
 func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost, excess int) {
-	defer x.s.changed.wakeAll()
 	x.changing.Lock()
 	defer x.changing.Unlock()
 	s := x.peers[p]
@@ -210,7 +286,7 @@ func (x *xpublisher) subscription(p *pipe, topic []byte, cancel bool) (cost, exc
 	if edge || x.s.cfg.Verboser || (x.s.cfg.Verbose && !cancel) {
 		x.report(s, string(topic), cancel)
 	}
-	x.refine()
+	x.noted()
 	n, size := p.in.excess()
 	return cost, n*subscriptionCost + size
 }
@@ -244,9 +320,24 @@ func (x *xpublisher) report(subs *subscriptions[*pipe], topic string, cancel boo
 	b = append(wire.AppendHeader(b, 0, 1+len(topic)), first)
 	b = append(b, topic...)
 	s := &slab{b: b}
-	s.refs.Store(2) // in reports and in the inbox
-	x.reports.push(report{Message{wire: b, slab: s}, subs})
-	subs.value.in.push(segment{b: b, slab: s, n: 1})
+	s.refs.Store(1)
+	x.enqueue(subs, segment{b: b, slab: s, n: 1})
+}
+
+// enqueue puts a report behind those that were not received yet.
+func (x *xpublisher) enqueue(subs *subscriptions[*pipe], seg segment) {
+	in, q := subs.value.in, x.s.in
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		q.discarded.Add(1)
+		return
+	}
+	x.reports.push(subs)
+	in.add(seg)
+	q.join(in)
+	q.mu.Unlock()
+	q.arrived.wake(1)
 }
 
 // detach ends the subscriptions of a peer that is gone.

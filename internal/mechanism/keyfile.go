@@ -92,45 +92,65 @@ func LoadPublicKey(path string) (PublicKey, error) {
 	return c.publicKey(path)
 }
 
-// LoadPublicKeys reads the public keys of all certificates in a directory, whatever
-// their names, in the order of the names and each once: what a [KeySet] of allowed
-// clients is filled with. A file is a certificate if it has a section "curve", or a name
-// that ends in ".key" or "_secret". Other files are left alone, and so are directories
-// within. An error of one certificate is an error of all, and to find none is one.
+// LoadPublicKeys reads the public keys of all certificates in a directory, in the order of
+// their names and each once: what a [KeySet] of allowed clients is filled with.
+//
+//   - Names that begin with ".", directories, and other files that are not regular are ignored.
+//   - A file is a certificate if its name ends in ".key" or "_secret", or if it has a section
+//     "curve" in its first 64 KiB. All other files are ignored, also if they cannot be read.
+//   - A certificate that cannot be read, is larger than 64 KiB, or has no valid public key is an
+//     error that names it. There is one exception: a secret file that cannot be read is ignored if
+//     the public file beside it has the key. Only its owner should be able to read it.
+//
+// If the directory has no certificate, that is an error; it names one of the ignored files that
+// are too large or cannot be read.
 func LoadPublicKeys(dir string) ([]PublicKey, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read key files: %w", err)
 	}
 	var keys []PublicKey
+	var ignored error
+	loaded := map[string]bool{} // names
 	for _, entry := range entries {
-		path := filepath.Join(dir, entry.Name())
-		info, err := os.Stat(path) // of the file that a link leads to
-		if err != nil {
-			return nil, fmt.Errorf("read key files: %w", err)
+		name, path := entry.Name(), filepath.Join(dir, entry.Name())
+		if strings.HasPrefix(name, ".") {
+			continue
 		}
-		if !info.Mode().IsRegular() {
+		// A link is followed. If that fails, so does reading.
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 			continue
 		}
 		c, err := readCertificate(path, false)
-		if err != nil {
-			return nil, err
-		}
-		if c.section == 0 && filepath.Ext(path) != ".key" && !strings.HasSuffix(path, secretSuffix) {
+		public, secret := strings.CutSuffix(name, secretSuffix)
+		var unreadable *fs.PathError
+		switch {
+		case secret && loaded[public] && errors.As(err, &unreadable): // public comes before in the order of the names
 			continue
+		case !secret && filepath.Ext(name) != ".key" && c.section == 0:
+			if ignored == nil {
+				ignored = err
+			}
+			continue
+		case err != nil:
+			return nil, err
 		}
 		key, err := c.publicKey(path)
 		if err != nil {
 			return nil, err
 		}
+		loaded[name] = true
 		if !slices.Contains(keys, key) { // a pair's public file and its secret one have the same
 			keys = append(keys, key)
 		}
 	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("read key files: %s holds no certificate", dir)
+	switch {
+	case len(keys) > 0:
+		return keys, nil
+	case ignored != nil:
+		return nil, fmt.Errorf("read key files: %s holds no certificate; ignored: %w", dir, ignored)
 	}
-	return keys, nil
+	return nil, fmt.Errorf("read key files: %s holds no certificate", dir)
 }
 
 // certificate is what a key file says.
@@ -160,7 +180,8 @@ func (c certificate) publicKey(path string) (PublicKey, error) {
 	return key, nil
 }
 
-// readCertificate reads a key file, of which private ones must be their owner's alone.
+// readCertificate reads a key file. If it is private, only its owner may have access to it. If the
+// file has a section "curve", the certificate tells that also with an error.
 func readCertificate(path string, private bool) (c certificate, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -176,10 +197,11 @@ func readCertificate(path string, private bool) (c certificate, err error) {
 	if err != nil {
 		return c, fmt.Errorf("read key file: %w", err)
 	}
+	c, err = parseCertificate(text)
 	if len(text) > maxKeyFile {
-		return c, fmt.Errorf("key file %s: has more than %d bytes, so it is something else", path, maxKeyFile)
+		return c, fmt.Errorf("key file %s: has more than %d bytes, which no certificate has", path, maxKeyFile)
 	}
-	if c, err = parseCertificate(text); err != nil {
+	if err != nil {
 		return c, fmt.Errorf("key file %s: %w", path, err)
 	}
 	return c, nil
@@ -198,9 +220,12 @@ func checkPrivate(f *os.File) error {
 }
 
 // parseCertificate finds the keys in the section "curve". A byte order mark before the
-// text is skipped.
+// text is skipped. The line of the section is returned also with an error.
 func parseCertificate(text []byte) (c certificate, err error) {
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		if bytes.Contains(text, []byte("c\x00u\x00r\x00v\x00e")) {
+			c.section = 1
+		}
 		return c, errors.New("line 1: is UTF-16: save it as UTF-8")
 	}
 	section := ""
@@ -230,10 +255,10 @@ func parseCertificate(text []byte) (c certificate, err error) {
 			continue
 		}
 		if field.text != "" {
-			return certificate{}, fmt.Errorf("line %d: gives a key for the second time", n)
+			return c, fmt.Errorf("line %d: gives a key for the second time", n)
 		}
 		if *field = (value{unquote(strings.TrimSpace(text)), n}); field.text == "" {
-			return certificate{}, fmt.Errorf("line %d: gives an empty key", n)
+			return c, fmt.Errorf("line %d: gives an empty key", n)
 		}
 	}
 	return c, lines.Err()

@@ -149,7 +149,7 @@ func TestKeyFileSyntax(t *testing.T) {
 		{"twice", "curve\n    " + both + "    " + both, "line 4"},
 		{"no key", "curve\n    secret-key = \"\"", "line 2"},
 		{"UTF-16", "\xff\xfec\x00u\x00r\x00v\x00e\x00", "UTF-8"},
-		{"something large", strings.Repeat("x", 65<<10), "something else"},
+		{"something large", strings.Repeat("x", 65<<10), "no certificate has"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -255,8 +255,11 @@ func TestDirectoryWithBadCertificate(t *testing.T) {
 		{"x", "curve\n    public-key = \"short\"\n", "line 2: "},
 		{"x", "curve\n    public-key = \"#####" + serverPublic[5:] + "\"\n", "line 2: "},
 		{"x", "curve\n    public-key = \"" + serverPublic + "\"\n    public-key = \"" + clientPublic + "\"\n", "line 3: "},
-		{"x", strings.Repeat("x", 65<<10), "something else"},
-		{"x", "", ""}, // a link to nowhere
+		{"x", "curve\n    public-key = \"" + serverPublic + "\"\n#" + strings.Repeat("x", 65<<10), "no certificate has"},
+		{"x.key", strings.Repeat("x", 65<<10), "no certificate has"},
+		{"x", "\xff\xfec\x00u\x00r\x00v\x00e\x00\n\x00", "UTF-8"},
+		{"x.key", "", ""}, // a link to nowhere
+		{"x.key_secret", "", ""},
 	} {
 		dir := t.TempDir()
 		if err := mechanism.SaveKeyPair(filepath.Join(dir, "good.key"), newPair(t)); err != nil {
@@ -276,6 +279,52 @@ func TestDirectoryWithBadCertificate(t *testing.T) {
 		if err == nil || keys != nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s, %.40q: %v, %v; want an error with the path and %q", tt.name, tt.text, keys, err, tt.says)
 		}
+	}
+}
+
+// Files that are no certificates do not keep the others from being loaded, whether they can be read or not. The error of a
+// directory without certificates tells of them.
+func TestDirectoryWithOtherFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(name string) {
+		t.Helper()
+		if err := os.Symlink("nowhere", filepath.Join(dir, name)); err != nil {
+			t.Skip("no links here:", err)
+		}
+	}
+	write("large", strings.Repeat("x", 65<<10))
+	write("UTF-16.txt", "\xff\xfeh\x00i\x00")
+	write("binary", "\x00\xff\n\x00=")
+	write(".hidden.key", "curve\n    public-key = \""+serverPublic+"\"\n")
+	link("link")
+	link(".#x.key") // as an editor makes it
+	keys, err := mechanism.LoadPublicKeys(dir)
+	if keys != nil || err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "UTF-16.txt")) {
+		t.Errorf("%v, %v; want an error that names a file", keys, err)
+	}
+	pair := newPair(t)
+	if err := mechanism.SaveKeyPair(filepath.Join(dir, "x.key"), pair); err != nil {
+		t.Fatal(err)
+	}
+	want := []mechanism.PublicKey{pair.Public()}
+	if keys, err := mechanism.LoadPublicKeys(dir); err != nil || !slices.Equal(keys, want) {
+		t.Errorf("%v, %v; want %v", keys, err, want)
+	}
+
+	// A secret that cannot be read does not matter beside its public file.
+	if err := os.Remove(filepath.Join(dir, "x.key_secret")); err != nil {
+		t.Fatal(err)
+	}
+	link("x.key_secret")
+	if keys, err := mechanism.LoadPublicKeys(dir); err != nil || !slices.Equal(keys, want) {
+		t.Errorf("with a secret that cannot be read: %v, %v; want %v", keys, err, want)
 	}
 }
 
