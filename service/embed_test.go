@@ -349,7 +349,7 @@ func TestOverridingStopThatWaitsForATask(t *testing.T) {
 		}
 		must(t, c.Start(context.Background()))
 		run := runInBackground(t, c, c.States())
-	c.noted(t, "base runs") // the state comes first
+		c.noted(t, "base runs") // the state comes first
 		if receipt := stop(t, c); receipt.TasksFinished != 1 || receipt.Duration < time.Second {
 			t.Errorf("receipt: %v", receipt)
 		}
@@ -369,7 +369,7 @@ func TestTheStopsDeadlineHoldsWhateverContextIsPassedOn(t *testing.T) {
 		c.stop = func(ctx context.Context) error { return inner(context.WithoutCancel(ctx)) }
 		must(t, c.Start(context.Background()))
 		run := runInBackground(t, c, c.States())
-	c.noted(t, "base runs") // the state comes first
+		c.noted(t, "base runs") // the state comes first
 		_, err := c.Stop(context.Background())
 		wantErr(t, err, context.DeadlineExceeded)
 		wantErr(t, <-run, context.DeadlineExceeded)
