@@ -120,7 +120,7 @@ func TestThreeLevelsOfEmbedding(t *testing.T) {
 	must(t, c.Start(within(t)))
 	wantState(t, c.Service, service.Started)
 	run := runInBackground(t, c, c.States())
-	c.noted(t, "base runs") // the state comes first
+	c.runBegan(t)
 	task := make(chan struct{})
 	must(t, c.Go("task", func(ctx context.Context) error { close(task); return blocked(ctx) }))
 	receive(t, task)
@@ -140,7 +140,7 @@ func TestWrongStateIsRefusedBeforeCodeOfAnEmbeddingType(t *testing.T) {
 	must(t, c.Start(within(t)))
 	wantStateError(t, c.Start(within(t)), "Start", service.Started)
 	run := runInBackground(t, c, c.States())
-	c.noted(t, "base runs") // the state comes first
+	c.runBegan(t)
 	wantStateError(t, c.Start(within(t)), "Start", service.Running)
 	wantStateError(t, c.Run(within(t)), "Run", service.Running)
 	stop(t, c)
@@ -269,7 +269,7 @@ func TestTheEmbeddedMethodIsCalledOnce(t *testing.T) {
 		return nil
 	}
 	run := runInBackground(t, c, c.States())
-	c.noted(t, "base runs") // the state comes first
+	c.runBegan(t)
 	stop(t, c)
 	must(t, receive(t, run))
 }
@@ -349,7 +349,7 @@ func TestOverridingStopThatWaitsForATask(t *testing.T) {
 		}
 		must(t, c.Start(context.Background()))
 		run := runInBackground(t, c, c.States())
-		c.noted(t, "base runs") // the state comes first
+		c.runBegan(t)
 		if receipt := stop(t, c); receipt.TasksFinished != 1 || receipt.Duration < time.Second {
 			t.Errorf("receipt: %v", receipt)
 		}
@@ -369,7 +369,7 @@ func TestTheStopsDeadlineHoldsWhateverContextIsPassedOn(t *testing.T) {
 		c.stop = func(ctx context.Context) error { return inner(context.WithoutCancel(ctx)) }
 		must(t, c.Start(context.Background()))
 		run := runInBackground(t, c, c.States())
-		c.noted(t, "base runs") // the state comes first
+		c.runBegan(t)
 		_, err := c.Stop(context.Background())
 		wantErr(t, err, context.DeadlineExceeded)
 		wantErr(t, <-run, context.DeadlineExceeded)
@@ -410,7 +410,7 @@ func TestStopWaitsForAnOverridingRun(t *testing.T) {
 	}
 	must(t, c.Start(within(t)))
 	run := runInBackground(t, c, c.States())
-	c.noted(t, "base runs") // the state comes first
+	c.runBegan(t)
 	if receipt := stop(t, c); receipt.TasksFinished != 0 {
 		t.Errorf("Run counts as a task: %v", receipt)
 	}

@@ -138,9 +138,10 @@ func (r *recorder) note(event string) {
 	}
 }
 
-// noted waits for an event.
-func (r *recorder) noted(t testing.TB, event string) {
+// runBegan waits until the innermost Run has begun, which is after the state has changed.
+func (r *recorder) runBegan(t testing.TB) {
 	t.Helper()
+	const event = "base runs"
 	r.mu.Lock()
 	if slices.Contains(r.events, event) {
 		r.mu.Unlock()
