@@ -3,6 +3,7 @@ package zmq
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"runtime"
 	"sync"
 	"testing"
@@ -10,6 +11,24 @@ import (
 
 	"pgregory.net/rapid"
 )
+
+// tester is a testing.T or a rapid.T.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Cleanup(f func())
+}
+
+// opened makes a socket that is closed when the test ends.
+func opened[S io.Closer](t tester, newSocket func(Config) (S, error), cfg Config) S {
+	t.Helper()
+	s, err := newSocket(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() }) // which is nil always
+	return s
+}
 
 // removed waits until nothing is left of the subscriptions of peers that have gone.
 func (d *distributor) removed() {
@@ -35,11 +54,7 @@ func TestPeersHoldUpNoSend(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pub, err := NewPub(Config{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer pub.Close()
+			pub := opened(t, NewPub, Config{})
 			d := &pub.distributor
 			lock := &countingLock{Locker: &d.mu, changes: &d.prefix.changes}
 			d.prefix.mu = lock
@@ -84,10 +99,7 @@ func TestPeersHoldUpNoSend(t *testing.T) {
 // Close does not wait for the removal of subscriptions, and none begins afterwards.
 func TestCloseDuringRemoval(t *testing.T) {
 	t.Parallel()
-	pub, err := NewPub(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	pub := opened(t, NewPub, Config{})
 	d := &pub.distributor
 	pipes := []*pipe{newPipe(pub.socket, "one"), newPipe(pub.socket, "two")}
 	for _, p := range pipes {
@@ -112,11 +124,7 @@ func TestCloseDuringRemoval(t *testing.T) {
 // so that peers which subscribe and leave, again and again, cannot make them pile up unnoticed.
 func TestDepartedSubscriptionsCount(t *testing.T) {
 	t.Parallel()
-	pub, err := NewPub(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pub.Close()
+	pub := opened(t, NewPub, Config{})
 	d := &pub.distributor
 	d.changing.Lock()
 	d.removing = true // by the test
@@ -148,11 +156,7 @@ func TestDepartedSubscriptionsCount(t *testing.T) {
 // the present connection, although a connecting XPUB has the same pipe for both.
 func TestLateEndIsOfTheEarlierConnection(t *testing.T) {
 	t.Parallel()
-	xpub, err := NewXPub(Config{Manual: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer xpub.Close()
+	xpub := opened(t, NewXPub, Config{Manual: true})
 	p := newPipe(xpub.socket, "peer")
 	next := func(want string) {
 		t.Helper()
@@ -225,16 +229,16 @@ func (r *reportModel) size(i int) (n, size int) {
 
 // receive receives one message or report, if there is one.
 func (r *reportModel) receive(t *rapid.T) {
-	m, err := r.x.tryRecv()
+	m, _, err := r.x.s.in.tryRecv()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m.slab == nil {
 		return
 	}
+	got, isReport := string(m.Bytes()), m.slab.report != nil
 	defer m.Release()
-	got := string(m.Bytes())
-	if m.isReport() {
+	if isReport {
 		if len(r.reports) == 0 || r.reports[0].text != got {
 			t.Fatalf("received the report %q of %+v", got, r.reports)
 		}
@@ -273,11 +277,7 @@ func (r *reportModel) check(t *rapid.T) {
 func TestPeersAreChargedForTheirReports(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		xpub, err := NewXPub(Config{Verboser: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer xpub.Close()
+		xpub := opened(t, NewXPub, Config{Verboser: true})
 		const peers = 3
 		r := &reportModel{x: &xpub.xpublisher, messages: make([][]string, peers)}
 		for range peers {
@@ -333,11 +333,7 @@ func nested(i int) []byte { return bytes.Repeat([]byte("a"), i+1) }
 func TestRemovalVisitsFewNodesAtATime(t *testing.T) {
 	t.Parallel()
 	const n = 3000
-	xpub, err := NewXPub(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer xpub.Close()
+	xpub := opened(t, NewXPub, Config{})
 	d := &xpub.distributor
 	d.changing.Lock()
 	d.removing = true // by the test
@@ -389,11 +385,7 @@ func TestRemovalVisitsFewNodesAtATime(t *testing.T) {
 // Peers that have gone without many subscriptions are removed in steps too.
 func TestRemovalOfManyPeersIsInSteps(t *testing.T) {
 	t.Parallel()
-	pub, err := NewPub(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pub.Close()
+	pub := opened(t, NewPub, Config{})
 	d := &pub.distributor
 	d.changing.Lock()
 	defer d.changing.Unlock()
@@ -424,11 +416,7 @@ func TestRemovalOfManyPeersIsInSteps(t *testing.T) {
 // process can bind and connect.
 func TestRemovalHoldsUpNoInproc(t *testing.T) {
 	t.Parallel()
-	xpub, err := NewXPub(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer xpub.Close()
+	xpub := opened(t, NewXPub, Config{})
 	sub, err := NewSub(Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -480,11 +468,7 @@ func TestRemovalHoldsUpNoInproc(t *testing.T) {
 // anew, and another peer that is subscribed to the topic "other".
 func withDueSieve(t *testing.T) (pub *Pub, other *pipe) {
 	t.Helper()
-	pub, err := NewPub(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { pub.Close() })
+	pub = opened(t, NewPub, Config{})
 	d := &pub.distributor
 	p, other := newPipe(pub.socket, "one"), newPipe(pub.socket, "other")
 	d.attach(p)

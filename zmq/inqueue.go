@@ -13,8 +13,9 @@ type inQueue struct {
 	cfg     *Config
 
 	mu       sync.Mutex
-	cur      *inbox                  // next to be served; nil when all are empty
-	accept   func(first []byte) bool // filter on receipt by the first frame, called with mu held; nil accepts everything
+	cur      *inbox                   // next to be served; nil when all are empty
+	accept   func(first []byte) bool  // filter on receipt by the first frame, called with mu held; nil accepts everything
+	pick     func(turn *inbox) *inbox // chooses the inbox, if one with a message has its turn; called with mu held; nil for that one
 	closed   bool
 	finished bool   // nothing more is to come: a Drain has ended
 	emptied  func() // called with mu held when the last message of a finished queue was handed out
@@ -116,7 +117,7 @@ func (q *inQueue) await(ctx context.Context) (Message, *pipe, error) {
 func (q *inQueue) tryRecv() (Message, *pipe, error) {
 	q.mu.Lock()
 	in := q.cur
-	if in == nil || in.n == 0 || len(q.hands) > 0 {
+	if in == nil || in.n == 0 || len(q.hands) > 0 || q.pick != nil {
 		return q.search()
 	}
 	m := in.pop()
@@ -148,13 +149,20 @@ func (q *inQueue) search() (m Message, from *pipe, err error) {
 				continue
 			}
 		}
-		m = in.pop()
+		chosen := in
+		if q.pick != nil {
+			chosen = q.pick(in)
+		}
+		m = chosen.pop()
 		if q.accept != nil && !q.accept(m.Bytes()) {
 			m.Release() // which makes it the zero Message
 			continue
 		}
-		from = in.p
-		q.taken(in, 1, len(m.wire))
+		from = chosen.p
+		q.taken(chosen, 1, len(m.wire))
+		if chosen != in {
+			q.cur = in.next // the turn of in is over all the same
+		}
 	}
 	more := q.cur != nil || q.handsHold()
 	switch {
@@ -185,6 +193,9 @@ func (q *inQueue) taken(in *inbox, n, size int) {
 		q.leave(in)
 	}
 }
+
+// first returns the slab of the first message of the inbox, which has one.
+func (in *inbox) first() *slab { return in.segs[in.head].slab }
 
 // pop cuts the first message out of the inbox, which has one.
 func (in *inbox) pop() Message {

@@ -16,6 +16,8 @@ type slab struct {
 	refs  atomic.Int32
 	shelf *shelf // nil for one that is made to measure
 	from  *Peer  // who sent the messages in it; set before anybody receives them
+
+	report *subscriptions[*pipe] // what the message in it is about, if an XPUB has made it as a report; else nil
 }
 
 // Slabs up to maxSlab come in powers of two and in the sizes halfway between them, each with

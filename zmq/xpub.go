@@ -26,6 +26,7 @@ func NewXPub(cfg Config) (*XPub, error) {
 	x.distributor.init(s)
 	x.manual, x.asked = cfg.Manual || cfg.ManualLastValue, map[*pipe]*asked{}
 	x.ended = func(s *subscriptions[*pipe], topic string) { x.report(s, topic, true) }
+	s.in.pick = x.pick
 	s.pat = &x.xpublisher
 	return x, nil
 }
@@ -90,15 +91,10 @@ func (r *reports) push(s *subscriptions[*pipe]) {
 	r.list = append(r.list, s)
 }
 
-// first returns what the first report is about, or nil if there is none.
-func (r *reports) first() *subscriptions[*pipe] {
-	if r.head == len(r.list) {
-		return nil
-	}
-	return r.list[r.head]
-}
+// first returns what the first report is about. There is one.
+func (r *reports) first() *subscriptions[*pipe] { return r.list[r.head] }
 
-// pop removes the first report, which there is.
+// pop removes the first report. There is one.
 func (r *reports) pop() {
 	r.list[r.head] = nil
 	if r.head++; r.head == len(r.list) {
@@ -164,102 +160,28 @@ func (x *xpublisher) sendPatiently(ctx context.Context, frames [][]byte) error {
 }
 
 func (x *xpublisher) recv(ctx context.Context) (Message, error) {
-	m, err := x.await(ctx)
+	m, _, err := x.s.in.recv(ctx)
 	if err != nil {
 		return Message{}, x.s.opError("receive", "", err)
+	}
+	if about := m.slab.report; about != nil {
+		x.hear(about)
 	}
 	return m, nil
 }
 
-// await takes the next message or report, and waits for one until ctx ends or the socket is closed.
-func (x *xpublisher) await(ctx context.Context) (Message, error) {
-	if err := ctx.Err(); err != nil {
-		return Message{}, err
+// pick chooses the inbox to receive from. If a report is first in the inbox whose turn it is, the first
+// report of all is received instead, from the inbox of its own peer. If a message of that peer comes
+// before it, that message is received. The queue's mu is held.
+func (x *xpublisher) pick(turn *inbox) *inbox {
+	if turn.first().report == nil {
+		return turn
 	}
-	if m, err := x.tryRecv(); m.slab != nil || err != nil {
-		return m, err
-	}
-	w := x.s.in.arrived.add()
-	defer x.s.in.arrived.remove(w)
-	for {
-		if m, err := x.tryRecv(); m.slab != nil || err != nil {
-			return m, err
-		}
-		select {
-		case <-w.ready:
-		case <-ctx.Done():
-			return Message{}, ctx.Err()
-		}
-	}
-}
-
-// tryRecv takes the next message or report, if there is one.
-func (x *xpublisher) tryRecv() (m Message, err error) {
-	var about *subscriptions[*pipe] // nil for a message
-	var roomy []*socket             // inproc peers that wait for the room we made
-	q := x.s.in
-	q.mu.Lock()
-	for q.cur != nil && m.slab == nil {
-		if turn := q.cur; turn.n == 0 {
-			if asked := turn.refill(); asked {
-				roomy = append(roomy, turn.source.s)
-			}
-			if turn.n == 0 {
-				q.leave(turn)
-			}
-			continue
-		}
-		m, about = x.take(q.cur)
-	}
-	if q.closed {
-		err = ErrClosed
-	}
-	more := q.cur != nil
-	q.mu.Unlock()
-	if more {
-		q.arrived.wake(1) // a wake stands for any number of messages: pass it on
-	}
-	for _, s := range roomy {
-		s.announceRoom()
-	}
-	if about != nil {
-		x.hear(about)
-	}
-	return m, err
-}
-
-// take takes a message for the inbox whose turn it is, which has one, and goes on to the next inbox.
-// If a report is first there, the first report of all is received instead, from the inbox of its own
-// peer. If a message of that peer comes before it, that message is received. The queue's mu is held.
-func (x *xpublisher) take(turn *inbox) (m Message, about *subscriptions[*pipe]) {
-	in := turn
-	if first := x.reports.first(); first != nil && turn.peek().isReport() {
-		in = first.value.in
-	}
-	m = in.pop()
-	if m.isReport() {
-		about = x.reports.first()
+	in := x.reports.first().value.in
+	if in.first().report != nil {
 		x.reports.pop()
 	}
-	x.s.in.taken(in, 1, len(m.wire))
-	if in != turn {
-		x.s.in.cur = turn.next
-	}
-	return m, about
-}
-
-// peek returns the first message of the inbox, which has one.
-func (in *inbox) peek() Message {
-	seg := &in.segs[in.head]
-	end := messageEnd(seg.b)
-	return Message{wire: seg.b[:end:end], slab: seg.slab}
-}
-
-// isReport reports whether a message that an XPUB receives is a report. A peer cannot send such a
-// message: it would be a subscription.
-func (m Message) isReport() bool {
-	b := m.Bytes()
-	return m.Len() == 1 && len(b) > 0 && b[0] <= 1
+	return in
 }
 
 // hear notes that a report about s was received.
@@ -319,7 +241,7 @@ func (x *xpublisher) report(subs *subscriptions[*pipe], topic string, cancel boo
 	}
 	b = append(wire.AppendHeader(b, 0, 1+len(topic)), first)
 	b = append(b, topic...)
-	s := &slab{b: b}
+	s := &slab{b: b, report: subs}
 	s.refs.Store(1)
 	x.enqueue(subs, segment{b: b, slab: s, n: 1})
 }
