@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,10 +16,14 @@ import (
 type base struct {
 	*service.Service
 	recorder
+
+	runs chan struct{} // closed when Run has begun, which is after the state has changed
+	ran  func()
 }
 
 func newBase(t testing.TB, changes ...func(*service.Config)) *base {
-	b := &base{Service: newService(t, changes...)}
+	b := &base{Service: newService(t, changes...), runs: make(chan struct{})}
+	b.ran = sync.OnceFunc(func() { close(b.runs) })
 	b.EmbedIn(b)
 	return b
 }
@@ -33,6 +38,7 @@ func (b *base) Start(ctx context.Context) error {
 func (b *base) Run(ctx context.Context) error {
 	return b.RunWith(ctx, func(ctx context.Context) error {
 		b.note("base runs")
+		b.ran()
 		return b.Service.Run(ctx)
 	})
 }
@@ -120,7 +126,7 @@ func TestThreeLevelsOfEmbedding(t *testing.T) {
 	must(t, c.Start(within(t)))
 	wantState(t, c.Service, service.Started)
 	run := runInBackground(t, c, c.States())
-	c.runBegan(t)
+	receive(t, c.runs)
 	task := make(chan struct{})
 	must(t, c.Go("task", func(ctx context.Context) error { close(task); return blocked(ctx) }))
 	receive(t, task)
@@ -140,7 +146,7 @@ func TestWrongStateIsRefusedBeforeCodeOfAnEmbeddingType(t *testing.T) {
 	must(t, c.Start(within(t)))
 	wantStateError(t, c.Start(within(t)), "Start", service.Started)
 	run := runInBackground(t, c, c.States())
-	c.runBegan(t)
+	receive(t, c.runs)
 	wantStateError(t, c.Start(within(t)), "Start", service.Running)
 	wantStateError(t, c.Run(within(t)), "Run", service.Running)
 	stop(t, c)
@@ -269,7 +275,7 @@ func TestTheEmbeddedMethodIsCalledOnce(t *testing.T) {
 		return nil
 	}
 	run := runInBackground(t, c, c.States())
-	c.runBegan(t)
+	receive(t, c.runs)
 	stop(t, c)
 	must(t, receive(t, run))
 }
@@ -349,7 +355,7 @@ func TestOverridingStopThatWaitsForATask(t *testing.T) {
 		}
 		must(t, c.Start(context.Background()))
 		run := runInBackground(t, c, c.States())
-		c.runBegan(t)
+		receive(t, c.runs)
 		if receipt := stop(t, c); receipt.TasksFinished != 1 || receipt.Duration < time.Second {
 			t.Errorf("receipt: %v", receipt)
 		}
@@ -369,7 +375,7 @@ func TestTheStopsDeadlineHoldsWhateverContextIsPassedOn(t *testing.T) {
 		c.stop = func(ctx context.Context) error { return inner(context.WithoutCancel(ctx)) }
 		must(t, c.Start(context.Background()))
 		run := runInBackground(t, c, c.States())
-		c.runBegan(t)
+		receive(t, c.runs)
 		_, err := c.Stop(context.Background())
 		wantErr(t, err, context.DeadlineExceeded)
 		wantErr(t, <-run, context.DeadlineExceeded)
@@ -410,7 +416,7 @@ func TestStopWaitsForAnOverridingRun(t *testing.T) {
 	}
 	must(t, c.Start(within(t)))
 	run := runInBackground(t, c, c.States())
-	c.runBegan(t)
+	receive(t, c.runs)
 	if receipt := stop(t, c); receipt.TasksFinished != 0 {
 		t.Errorf("Run counts as a task: %v", receipt)
 	}

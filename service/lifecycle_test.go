@@ -123,37 +123,14 @@ func TestStatesOfAWholeLife(t *testing.T) {
 
 // recorder notes events in the order in which they come.
 type recorder struct {
-	mu      sync.Mutex
-	events  []string
-	waiting map[string]chan struct{} // for an event; guarded by mu
+	mu     sync.Mutex
+	events []string
 }
 
 func (r *recorder) note(event string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, event)
-	if waiting := r.waiting[event]; waiting != nil {
-		close(waiting)
-		delete(r.waiting, event)
-	}
-}
-
-// runBegan waits until the innermost Run has begun, which is after the state has changed.
-func (r *recorder) runBegan(t testing.TB) {
-	t.Helper()
-	const event = "base runs"
-	r.mu.Lock()
-	if slices.Contains(r.events, event) {
-		r.mu.Unlock()
-		return
-	}
-	if r.waiting == nil {
-		r.waiting = map[string]chan struct{}{}
-	}
-	waiting := make(chan struct{})
-	r.waiting[event] = waiting
-	r.mu.Unlock()
-	receive(t, waiting)
 }
 
 func (r *recorder) want(t testing.TB, want ...string) {
